@@ -1,0 +1,223 @@
+/**
+ * The graph under change: folds single changes into its tables. `core/graph.ts` is the only user.
+ */
+
+import { type AccountName, accountOf, isRoleId, kindOf, type ResourceId, type RoleId } from "../model/ids";
+import type {
+  Account,
+  Annotation,
+  AuthenticatorSwitch,
+  Change,
+  Credential,
+  Grant,
+  NetworkRestriction,
+  Permit,
+  PolicyVersion,
+  Resource,
+  Revision,
+  SecretVersionInfo,
+} from "../model/types";
+import type { Grouped } from "./grouped";
+import type { PersistentMap } from "./persistent-map";
+
+/** What a graph consists of. Grants and permits stand under both of their ends. */
+export interface GraphTables {
+  readonly accounts: PersistentMap<Account>;
+  readonly resources: PersistentMap<Resource>;
+  readonly owned: Grouped<ResourceId>;
+  readonly webservices: PersistentMap<Resource>;
+  readonly grantsByMember: Grouped<Grant>;
+  readonly grantsByRole: Grouped<Grant>;
+  readonly permitsByResource: Grouped<Permit>;
+  readonly permitsByRole: Grouped<Permit>;
+  readonly annotations: Grouped<Annotation>;
+  readonly restrictions: PersistentMap<NetworkRestriction>;
+  readonly credentials: PersistentMap<Credential>;
+  readonly secretVersions: PersistentMap<readonly SecretVersionInfo[]>;
+  readonly policyVersions: PersistentMap<readonly PolicyVersion[]>;
+  readonly switches: PersistentMap<AuthenticatorSwitch>;
+}
+
+/** Keys of grants and permits inside their groups: lengths before parts, so that no two facts share one whatever their names hold. */
+export const grantKey = (grant: Pick<Grant, "role" | "member" | "ownership">): string =>
+  `${grant.ownership ? "o" : "g"}${grant.role.length}:${grant.role}${grant.member}`;
+export const permitKey = (permit: Pick<Permit, "role" | "privilege" | "resource">): string =>
+  `${permit.privilege.length}:${permit.privilege}${permit.role.length}:${permit.role}${permit.resource}`;
+
+/** Account names hold no colon, so the first one ends the account. */
+export const switchKey = (account: AccountName, authenticator: string): string => `${account}:${authenticator}`;
+
+export interface GraphDraft {
+  apply(change: Change, revision: Revision): void;
+  done(): GraphTables;
+}
+
+export function createGraphDraft(tables: GraphTables): GraphDraft {
+  const accounts = tables.accounts.draft();
+  const resources = tables.resources.draft();
+  const owned = tables.owned.draft();
+  const webservices = tables.webservices.draft();
+  const grantsByMember = tables.grantsByMember.draft();
+  const grantsByRole = tables.grantsByRole.draft();
+  const permitsByResource = tables.permitsByResource.draft();
+  const permitsByRole = tables.permitsByRole.draft();
+  const annotations = tables.annotations.draft();
+  const restrictions = tables.restrictions.draft();
+  const credentials = tables.credentials.draft();
+  const secretVersions = tables.secretVersions.draft();
+  const policyVersions = tables.policyVersions.draft();
+  const switches = tables.switches.draft();
+
+  function putResource(resource: Resource): void {
+    const before = resources.get(resource.id);
+    if (before !== undefined && before.owner !== resource.owner) owned.delete(before.owner, resource.id);
+    resources.set(resource.id, resource);
+    owned.set(resource.owner, resource.id);
+    if (kindOf(resource.id) === "webservice") webservices.set(resource.id, resource);
+  }
+
+  function removeGrant(grant: Pick<Grant, "role" | "member" | "ownership">): void {
+    const key = grantKey(grant);
+    grantsByMember.delete(grant.member, key);
+    grantsByRole.delete(grant.role, key);
+  }
+
+  function removePermit(permit: Pick<Permit, "role" | "privilege" | "resource">): void {
+    const key = permitKey(permit);
+    permitsByResource.delete(permit.resource, key);
+    permitsByRole.delete(permit.role, key);
+  }
+
+  function removeResource(id: ResourceId): void {
+    const resource = resources.get(id);
+    if (resource === undefined) return;
+    resources.delete(id);
+    webservices.delete(id);
+    owned.delete(resource.owner, id);
+    for (const permit of permitsByResource.of(id)) removePermit(permit);
+    annotations.deleteGroup(id);
+    secretVersions.delete(id);
+    if (isRoleId(id)) removeRole(id);
+  }
+
+  function removeRole(id: RoleId): void {
+    for (const grant of grantsByMember.of(id)) removeGrant(grant);
+    for (const grant of grantsByRole.of(id)) removeGrant(grant);
+    for (const permit of permitsByRole.of(id)) removePermit(permit);
+    restrictions.delete(id);
+    credentials.delete(id);
+    policyVersions.delete(id);
+  }
+
+  function removeAccount(name: AccountName): void {
+    for (const resource of [...resources.values()]) if (accountOf(resource.id) === name) removeResource(resource.id);
+    for (const each of [...switches.values()]) if (each.account === name) switches.delete(switchKey(name, each.authenticator));
+    accounts.delete(name);
+  }
+
+  function putSecretVersion(info: SecretVersionInfo): void {
+    const kept = (secretVersions.get(info.resource) ?? []).filter((each) => each.version !== info.version);
+    secretVersions.set(info.resource, [...kept, info].sort(byVersion));
+  }
+
+  function apply(change: Change, revision: Revision): void {
+    switch (change.type) {
+      case "put_account":
+        accounts.set(change.account.name, change.account);
+        return;
+      case "remove_account":
+        removeAccount(change.account);
+        return;
+      case "put_resource":
+        putResource(change.resource);
+        return;
+      case "remove_resource":
+        removeResource(change.id);
+        return;
+      case "put_grant":
+        grantsByMember.set(change.grant.member, change.grant);
+        grantsByRole.set(change.grant.role, change.grant);
+        return;
+      case "remove_grant":
+        removeGrant(change);
+        return;
+      case "put_permit":
+        permitsByResource.set(change.permit.resource, change.permit);
+        permitsByRole.set(change.permit.role, change.permit);
+        return;
+      case "remove_permit":
+        removePermit(change);
+        return;
+      case "put_annotation":
+        annotations.set(change.annotation.resource, change.annotation);
+        return;
+      case "remove_annotation":
+        annotations.delete(change.resource, change.name);
+        return;
+      case "put_restriction":
+        restrictions.set(change.restriction.role, change.restriction);
+        return;
+      case "remove_restriction":
+        restrictions.delete(change.role);
+        return;
+      case "put_credential":
+        credentials.set(change.credential.role, change.credential);
+        return;
+      case "remove_credential":
+        credentials.delete(change.role);
+        return;
+      case "put_secret_version":
+        putSecretVersion({
+          resource: change.resource,
+          version: change.version,
+          createdAt: change.createdAt,
+          revision: change.revision ?? revision,
+        });
+        return;
+      case "remove_secret_version": {
+        const rest = (secretVersions.get(change.resource) ?? []).filter((each) => each.version !== change.version);
+        secretVersions.set(change.resource, rest);
+        return;
+      }
+      case "put_policy_version": {
+        const { policy, version } = change.policyVersion;
+        const kept = (policyVersions.get(policy) ?? []).filter((each) => each.version !== version);
+        policyVersions.set(policy, [...kept, change.policyVersion].sort(byVersion));
+        return;
+      }
+      case "remove_policy_version":
+        policyVersions.set(
+          change.policy,
+          (policyVersions.get(change.policy) ?? []).filter((each) => each.version !== change.version),
+        );
+        return;
+      case "put_authenticator_switch": {
+        const { account, authenticator } = change.authenticatorSwitch;
+        switches.set(switchKey(account, authenticator), change.authenticatorSwitch);
+        return;
+      }
+    }
+  }
+
+  return {
+    apply,
+    done: () => ({
+      accounts: accounts.done(),
+      resources: resources.done(),
+      owned: owned.done(),
+      webservices: webservices.done(),
+      grantsByMember: grantsByMember.done(),
+      grantsByRole: grantsByRole.done(),
+      permitsByResource: permitsByResource.done(),
+      permitsByRole: permitsByRole.done(),
+      annotations: annotations.done(),
+      restrictions: restrictions.done(),
+      credentials: credentials.done(),
+      secretVersions: secretVersions.done(),
+      policyVersions: policyVersions.done(),
+      switches: switches.done(),
+    }),
+  };
+}
+
+const byVersion = (left: { readonly version: number }, right: { readonly version: number }): number => left.version - right.version;

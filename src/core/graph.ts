@@ -1,0 +1,207 @@
+/**
+ * All facts that decide access, as one immutable value: roles, resources, grants, permits, annotations, restrictions, credentials and the
+ * list of versions. It is the fold of the store's log; `with` folds one more commit and leaves this value as it was, so that a decision
+ * under way never sees half a change.
+ */
+
+import type { AccountName, ResourceId, RoleId } from "../model/ids";
+import { accountOf, isRoleId } from "../model/ids";
+import type {
+  Account,
+  Annotation,
+  AuthenticatorSwitch,
+  Change,
+  Commit,
+  Credential,
+  Grant,
+  NetworkRestriction,
+  Permit,
+  PolicyVersion,
+  Resource,
+  Revision,
+  SecretVersionInfo,
+} from "../model/types";
+import { createGraphDraft, type GraphTables, grantKey, permitKey, switchKey } from "./graph-draft";
+import { emptyGrouped, type Grouped } from "./grouped";
+import { emptyMap } from "./persistent-map";
+
+/** What allowed something: an owning role, or a permit to a role, either held by the one who asked. */
+export type Rule = { readonly by: "owner"; readonly role: RoleId } | { readonly by: "permit"; readonly permit: Permit };
+
+export interface Graph {
+  /** The newest commit folded in. */
+  readonly revision: Revision;
+  accounts(): Iterable<Account>;
+  account(name: string): Account | undefined;
+  /** A resource, which for the role kinds is also the role. */
+  resource(id: ResourceId): Resource | undefined;
+  role(id: RoleId): Resource | undefined;
+  /** Every resource of an account, in no order. Walks everything: for loads and exports, never for a request by an ordinary caller. */
+  resources(account: AccountName): Iterable<Resource>;
+  ownedBy(role: RoleId): Iterable<ResourceId>;
+  webservices(): Iterable<Resource>;
+
+  /** Direct grants in which the role is the member, and direct grants of the role. */
+  memberships(member: RoleId): Iterable<Grant>;
+  members(role: RoleId): Iterable<Grant>;
+  grant(role: RoleId, member: RoleId, ownership: boolean): Grant | undefined;
+  permitsOn(resource: ResourceId): Iterable<Permit>;
+  permitsTo(role: RoleId): Iterable<Permit>;
+  annotations(resource: ResourceId): Iterable<Annotation>;
+  annotation(resource: ResourceId, name: string): Annotation | undefined;
+  restriction(role: RoleId): NetworkRestriction | undefined;
+  credential(role: RoleId): Credential | undefined;
+  /** Kept versions, oldest first. */
+  secretVersions(resource: ResourceId): readonly SecretVersionInfo[];
+  policyVersions(policy: RoleId): readonly PolicyVersion[];
+  authenticatorSwitch(account: AccountName, authenticator: string): AuthenticatorSwitch | undefined;
+  authenticatorSwitches(): Iterable<AuthenticatorSwitch>;
+
+  /** The role and every role it reaches through memberships, at any depth. Cycles end. */
+  held(role: RoleId): ReadonlySet<RoleId>;
+  /** The rule that allows it, or undefined. Ownership allows every privilege; privileges do not imply each other. */
+  permits(role: RoleId, privilege: string, resource: ResourceId): Rule | undefined;
+  /** Whether the role owns the resource or has any privilege on it. A role that owns itself is nobody's resource and stays unseen. */
+  sees(role: RoleId, resource: ResourceId): boolean;
+  /** Every resource the role sees, in no order. */
+  seenBy(role: RoleId): ReadonlySet<ResourceId>;
+  /** Every role for which `permits` has a rule, sorted. */
+  permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[];
+
+  with(commit: Commit): Graph;
+}
+
+export function emptyGraph(): Graph {
+  return makeGraph(0, emptyTables(), new Map());
+}
+
+function emptyTables(): GraphTables {
+  return {
+    accounts: emptyMap(),
+    resources: emptyMap(),
+    owned: emptyGrouped<ResourceId>((id) => id),
+    webservices: emptyMap(),
+    grantsByMember: emptyGrouped<Grant>(grantKey),
+    grantsByRole: emptyGrouped<Grant>(grantKey),
+    permitsByResource: emptyGrouped<Permit>(permitKey),
+    permitsByRole: emptyGrouped<Permit>(permitKey),
+    annotations: emptyGrouped<Annotation>((annotation) => annotation.name),
+    restrictions: emptyMap(),
+    credentials: emptyMap(),
+    secretVersions: emptyMap(),
+    policyVersions: emptyMap(),
+    switches: emptyMap(),
+  };
+}
+
+/** Closures of memberships are remembered while the memberships stay: a secret write keeps them. Bounded, for an administrator's is large. */
+const maxRememberedClosures = 4096;
+
+function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId, ReadonlySet<RoleId>>): Graph {
+  function held(role: RoleId): ReadonlySet<RoleId> {
+    const known = closures.get(role);
+    if (known !== undefined) return known;
+    const closure = closureOf(role, tables.grantsByMember, (grant) => grant.role);
+    if (closures.size >= maxRememberedClosures) closures.clear();
+    closures.set(role, closure);
+    return closure;
+  }
+
+  function permits(role: RoleId, privilege: string, resource: ResourceId): Rule | undefined {
+    const target = tables.resources.get(resource);
+    if (target === undefined) return undefined;
+    const roles = held(role);
+    if (roles.has(target.owner)) return { by: "owner", role: target.owner };
+    for (const permit of tables.permitsByResource.of(resource)) {
+      if (permit.privilege === privilege && roles.has(permit.role)) return { by: "permit", permit };
+    }
+    return undefined;
+  }
+
+  function sees(role: RoleId, resource: ResourceId): boolean {
+    const target = tables.resources.get(resource);
+    if (target === undefined || target.owner === target.id) return false;
+    const roles = held(role);
+    if (roles.has(target.owner)) return true;
+    for (const permit of tables.permitsByResource.of(resource)) if (roles.has(permit.role)) return true;
+    return false;
+  }
+
+  function seenBy(role: RoleId): ReadonlySet<ResourceId> {
+    const seen = new Set<ResourceId>();
+    for (const each of held(role)) {
+      for (const id of tables.owned.of(each)) if (id !== each) seen.add(id);
+      for (const permit of tables.permitsByRole.of(each)) {
+        const target = tables.resources.get(permit.resource);
+        if (target !== undefined && target.owner !== target.id) seen.add(permit.resource);
+      }
+    }
+    return seen;
+  }
+
+  function permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[] {
+    const target = tables.resources.get(resource);
+    if (target === undefined) return [];
+    const direct = [target.owner];
+    for (const permit of tables.permitsByResource.of(resource)) if (permit.privilege === privilege) direct.push(permit.role);
+    const all = new Set<RoleId>();
+    for (const role of direct) for (const each of closureOf(role, tables.grantsByRole, (grant) => grant.member)) all.add(each);
+    return [...all].sort();
+  }
+
+  return {
+    revision,
+    accounts: () => tables.accounts.values(),
+    account: (name) => tables.accounts.get(name),
+    resource: (id) => tables.resources.get(id),
+    role: (id) => (isRoleId(id) ? tables.resources.get(id) : undefined),
+    *resources(account) {
+      for (const resource of tables.resources.values()) if (accountOf(resource.id) === account) yield resource;
+    },
+    ownedBy: (role) => tables.owned.of(role),
+    webservices: () => tables.webservices.values(),
+    memberships: (member) => tables.grantsByMember.of(member),
+    members: (role) => tables.grantsByRole.of(role),
+    grant: (role, member, ownership) => tables.grantsByMember.find(member, grantKey({ role, member, ownership })),
+    permitsOn: (resource) => tables.permitsByResource.of(resource),
+    permitsTo: (role) => tables.permitsByRole.of(role),
+    annotations: (resource) => tables.annotations.of(resource),
+    annotation: (resource, name) => tables.annotations.find(resource, name),
+    restriction: (role) => tables.restrictions.get(role),
+    credential: (role) => tables.credentials.get(role),
+    secretVersions: (resource) => tables.secretVersions.get(resource) ?? [],
+    policyVersions: (policy) => tables.policyVersions.get(policy) ?? [],
+    authenticatorSwitch: (account, authenticator) => tables.switches.get(switchKey(account, authenticator)),
+    authenticatorSwitches: () => tables.switches.values(),
+    held,
+    permits,
+    sees,
+    seenBy,
+    permittedRoles,
+    with(commit) {
+      const draft = createGraphDraft(tables);
+      for (const change of commit.changes) draft.apply(change, commit.revision);
+      return makeGraph(commit.revision, draft.done(), commit.changes.every(keepsMemberships) ? closures : new Map());
+    },
+  };
+}
+
+/** Breadth first over one direction of the memberships; `next` says where a grant leads. */
+function closureOf(start: RoleId, grants: Grouped<Grant>, next: (grant: Grant) => RoleId): ReadonlySet<RoleId> {
+  const reached = new Set<RoleId>([start]);
+  // A Set iterates what is added meanwhile: it is its own queue.
+  for (const role of reached) for (const grant of grants.of(role)) reached.add(next(grant));
+  return reached;
+}
+
+function keepsMemberships(change: Change): boolean {
+  switch (change.type) {
+    case "put_grant":
+    case "remove_grant":
+    case "remove_resource":
+    case "remove_account":
+      return false;
+    default:
+      return true;
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * What the broker can do, as the fronts and the operator's commands see it: nouns in, nouns out, failures thrown.
+ *
+ * Every operation takes who asks first, passes the gate, and leaves one line in the audit before its answer. Ids arrive canonical (`model/ids.ts`).
+ * The door that re-exports these types is `core/broker.ts`.
+ */
+
+import type { PolicyProblem } from "../model/failures";
+import type { AccountName, Kind, ResourceId, RoleId } from "../model/ids";
+import type { SecretBytes } from "../model/secret-bytes";
+import type {
+  Annotation,
+  AuditRecord,
+  Caller,
+  Grant,
+  Instant,
+  Permit,
+  PolicyVersion,
+  RequestContext,
+  Resource,
+  SecretVersionInfo,
+} from "../model/types";
+
+/** A session token in the form it was issued: the JSON text of protected, payload and signature. */
+export interface Presented {
+  readonly kind: "session";
+  readonly token: SecretBytes;
+}
+
+export interface LoginRequest {
+  /** `authn`, `authn-azure`. */
+  readonly authenticator: string;
+  /** The service of an external authenticator: `AzureAE1`. Absent for `authn`. */
+  readonly service?: string;
+  /** As claimed; need not exist. */
+  readonly account: string;
+  /** As claimed, canonical; only users and hosts can log in. Undefined when the claimed login cannot be a name at all. */
+  readonly role: RoleId | undefined;
+  /** What the client wrote, for the audit; cut and marked as unverified there. */
+  readonly claimed: string;
+  /** Undefined or empty: nothing was presented. */
+  readonly credential: SecretBytes | undefined;
+}
+
+export interface Session {
+  /** The token text: `{"protected":"…","payload":"…","signature":"…"}`. */
+  readonly token: SecretBytes;
+  readonly role: RoleId;
+  readonly expiresAt: Instant;
+}
+
+/** A role and the password or API key it shows for itself. */
+export interface BasicProof {
+  readonly account: string;
+  readonly role: RoleId | undefined;
+  readonly claimed: string;
+  readonly secret: SecretBytes | undefined;
+}
+
+export interface SecretRef {
+  readonly id: ResourceId;
+  /** The newest when absent. */
+  readonly version?: number;
+}
+
+export interface SecretVersion {
+  readonly id: ResourceId;
+  readonly version: number;
+  readonly createdAt: Instant;
+  readonly value: SecretBytes;
+  /** The annotation `conjur/mime_type`, unchecked. */
+  readonly mimeType?: string;
+}
+
+export type PolicyMode = "create" | "update" | "replace";
+
+export interface PolicyLoad {
+  /** The branch: `acme:policy:root`. */
+  readonly policy: RoleId;
+  readonly mode: PolicyMode;
+  readonly text: Uint8Array;
+  /** The loader's own name of the text, for reports: `authn-azure.yml`. */
+  readonly file?: string;
+}
+
+export interface PolicyOutcome {
+  readonly version: number;
+  /** New users and hosts with the keys made for them, in the order of the text. */
+  readonly createdRoles: readonly { readonly id: RoleId; readonly apiKey: SecretBytes }[];
+  readonly warnings: readonly string[];
+}
+
+/** Everything that shows of a resource to those who may see it. */
+export interface ResourceView {
+  readonly resource: Resource;
+  readonly permits: readonly Permit[];
+  readonly annotations: readonly Annotation[];
+  /** Of a variable: kept versions, oldest first. */
+  readonly secretVersions: readonly SecretVersionInfo[];
+  /** Of a policy: its loads, newest first; `text` only for those who own the policy or hold `read` on it. */
+  readonly policyVersions: readonly (PolicyVersion & { readonly text?: string })[];
+  /** Of a user or host; empty when unrestricted. */
+  readonly restrictedTo: readonly string[];
+  /** Of a host factory. */
+  readonly layers: readonly RoleId[];
+}
+
+export interface ResourceQuery {
+  readonly account?: AccountName;
+  readonly kind?: Kind;
+  /** Words that must all occur in identifier, annotation values or kind. */
+  readonly search?: string;
+  /** Owned by this role or by any role it holds. */
+  readonly owner?: RoleId;
+  /** As seen by this role, which the caller must hold. */
+  readonly actingAs?: RoleId;
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** How many there are without limit and offset. */
+  readonly total: number;
+}
+
+export interface GrantQuery {
+  readonly search?: string;
+  readonly kind?: Kind;
+  /** Keep only these members (`memberships`) . */
+  readonly filter?: readonly ResourceId[];
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+export interface RoleView {
+  readonly role: Resource;
+  readonly members: readonly Grant[];
+}
+
+/** `authn-azure/AzureAE1`, and what of it is on. Names are sorted. */
+export interface AuthenticatorList {
+  readonly installed: readonly string[];
+  readonly configured: readonly string[];
+  readonly enabled: readonly string[];
+}
+
+/** An authenticator of one account: `authn`, or `authn-azure` with its service. */
+export interface AuthenticatorRef {
+  readonly account: string;
+  readonly authenticator: string;
+  readonly service?: string;
+}
+
+/** Everything that only reads, which is all that a machine's own agent offers. */
+export interface SecretReader {
+  /** Throws `unauthenticated`, or `forbidden` (reason `address`, or no reason when the role is gone). */
+  identify(presented: Presented, context: RequestContext): Caller;
+  /** Throws `not_found` (absent, hidden, empty), `forbidden`. */
+  read(caller: Caller, secret: SecretRef): Promise<SecretVersion>;
+  /** All or nothing. Throws `forbidden` for a visible one without the right before `not_found` for any other. */
+  readMany(caller: Caller, ids: readonly ResourceId[]): Promise<ReadonlyMap<ResourceId, SecretVersion>>;
+}
+
+export interface Broker extends SecretReader {
+  login(request: LoginRequest, context: RequestContext): Promise<Session>;
+  /** The API key of a role that shows its password or API key. Throws `unauthenticated`. */
+  exchangeForApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
+  /** A new API key for the role that shows its present one; the old one dies at once. */
+  rotateOwnApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
+  /** A new API key for another role, by the right `update` on it. Rotating one's own this way is `unauthenticated` (reason `weak`). */
+  rotateApiKey(caller: Caller, role: RoleId): Promise<SecretBytes>;
+  /** Throws `malformed` (kind `validation`, where `password`) for a weak one, `forbidden` for hosts. */
+  changePassword(proof: BasicProof, password: SecretBytes, context: RequestContext): Promise<void>;
+
+  /** Audits that the caller asked who they are. */
+  whoAmI(caller: Caller): Promise<void>;
+
+  loadPolicy(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
+
+  /** Stores a new version; a value equal to the newest stores nothing. Throws `malformed` (kind `argument`, where `value`) when empty or white space. */
+  writeSecret(caller: Caller, id: ResourceId, value: SecretBytes): Promise<void>;
+
+  showResource(caller: Caller, id: ResourceId): Promise<ResourceView>;
+  listResources(caller: Caller, query: ResourceQuery): Promise<Page<ResourceView>>;
+  countResources(caller: Caller, query: ResourceQuery): Promise<number>;
+  /** Whether `role` (the caller when absent) has `privilege`; false too for a resource the caller cannot see. Throws `forbidden` for a role the caller does not hold. */
+  check(caller: Caller, id: ResourceId, privilege: string, role?: RoleId): Promise<boolean>;
+  /** All roles with the privilege, by ownership, permit or membership, sorted. */
+  permittedRoles(caller: Caller, id: ResourceId, privilege: string): Promise<readonly RoleId[]>;
+
+  showRole(caller: Caller, id: RoleId): Promise<RoleView>;
+  /** All roles held, transitively and including itself, sorted. */
+  heldRoles(caller: Caller, id: RoleId): Promise<readonly RoleId[]>;
+  /** Direct grants in which the role is the member. */
+  memberships(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
+  /** Direct grants of the role. */
+  members(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
+  addMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
+  removeMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
+
+  listAuthenticators(): AuthenticatorList;
+  setAuthenticatorEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
+  /** Throws what is wrong: `forbidden`, `not_found`, `unsupported`, or any failure whose `because` says it. */
+  authenticatorStatus(caller: Caller, ref: AuthenticatorRef): Promise<void>;
+}
+
+/** What the operator of the machine may do through the admin socket, without an account's credential. */
+export interface Operator {
+  /** A caller that acts as the account's `user:admin`. Throws `not_found`. */
+  caller(account: string, context: RequestContext): Caller;
+  /** Makes the account with its `user:admin`. Throws `exists`, `malformed`. */
+  createAccount(
+    name: string,
+    context: RequestContext,
+    password?: SecretBytes,
+  ): Promise<{ readonly apiKey: SecretBytes; readonly signingKeyPem: string }>;
+  accounts(): readonly AccountName[];
+  /** Prints an API key again. Throws `not_found`. */
+  retrieveKey(role: RoleId, context: RequestContext): Promise<SecretBytes>;
+  /** What a policy text would be told, without loading it: every problem and warning. `ok` when it would load. */
+  checkPolicy(load: PolicyLoad, account: string): Promise<PolicyReport>;
+  /** The audit line of a decision as prose. Throws `not_found`. */
+  explain(record: AuditRecord): string;
+}
+
+export interface PolicyReport {
+  readonly ok: boolean;
+  readonly problems: readonly PolicyProblem[];
+  readonly warnings: readonly string[];
+}

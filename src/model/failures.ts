@@ -1,0 +1,85 @@
+/**
+ * The closed set of ways an operation of Postern can fail.
+ *
+ * A failure says what the caller may know; `because` names the check that failed and is for the audit alone. A front prints of `because`
+ * only what its wire demands.
+ */
+
+import type { Check, DecisionId } from "./types";
+
+/** What every failure may carry beside its own fields. */
+interface FailureBase {
+  /** The check that failed, in snake case: `resource_group_mismatch`. For the audit; never a credential. */
+  readonly because?: string;
+  /** Names the audit line that tells everything about this refusal. Set by the gate. */
+  readonly decision?: DecisionId;
+  /** The checks that were made, in order; the last one failed. For the audit. */
+  readonly checks?: readonly Check[];
+}
+
+/** Where in a policy text something is wrong. Lines and columns count from 1. */
+export interface PolicyProblem {
+  readonly message: string;
+  readonly line?: number;
+  readonly column?: number;
+  /** What to write instead, when that can be guessed: `did you mean 'privileges'?` */
+  readonly advice?: string;
+}
+
+export type Failure =
+  /** The request itself cannot be understood. `where` is the member or parameter, `expected` what should stand there. */
+  | (FailureBase & {
+      readonly code: "malformed";
+      readonly where: string;
+      readonly expected: string;
+      /** `syntax` (default): the wire is broken. `argument`: well-formed, but the value is not acceptable. `missing`: a required one is absent. */
+      readonly kind?: "syntax" | "argument" | "missing" | "validation";
+    })
+  /** Nobody proved who they are. `expired`: the proof was good once. `weak`: another kind of proof is demanded. */
+  | (FailureBase & { readonly code: "unauthenticated"; readonly reason?: "expired" | "weak" })
+  /** The caller is known and may not. `address`: because of where they ask from. */
+  | (FailureBase & { readonly code: "forbidden"; readonly reason?: "address" })
+  /** Absent, or hidden from this caller (`hidden`; the wire must not tell the difference). `empty`: a secret or version without a value. */
+  | (FailureBase & { readonly code: "not_found"; readonly target: string; readonly hidden?: boolean; readonly empty?: boolean })
+  | (FailureBase & { readonly code: "exists"; readonly target: string })
+  /** State changed under the operation, or another one of its kind is running; trying again may succeed. */
+  | (FailureBase & { readonly code: "conflict"; readonly what: string; readonly retryAfterSeconds?: number })
+  | (FailureBase & {
+      readonly code: "policy_invalid";
+      readonly problems: readonly [PolicyProblem, ...PolicyProblem[]];
+      /** `language`: the text is wrong. `reference`: it names something that is not there. `deletion`: a removal where none is allowed. `empty`: no text. */
+      readonly kind: "language" | "reference" | "deletion" | "empty";
+    })
+  /** Not a legal operation for this thing (`method`), or one that this installation does not have (`feature`). */
+  | (FailureBase & { readonly code: "unsupported"; readonly what: string; readonly kind?: "method" | "feature" | "encoding" })
+  | (FailureBase & { readonly code: "too_large"; readonly what: string; readonly limitBytes?: number })
+  | (FailureBase & { readonly code: "throttled"; readonly retryAfterSeconds: number })
+  | (FailureBase & { readonly code: "read_only" })
+  | (FailureBase & { readonly code: "upstream_unavailable"; readonly upstream: string; readonly overloaded?: boolean })
+  | (FailureBase & { readonly code: "storage_full" })
+  /** The root key is not at hand; `reason` as the health page shows it: `seal_key_missing`. */
+  | (FailureBase & { readonly code: "sealed"; readonly reason: string })
+  /** A seal or a MAC does not hold: the data was changed behind Postern's back. `what` names the record. */
+  | (FailureBase & { readonly code: "integrity"; readonly what: string })
+  | (FailureBase & { readonly code: "stale" })
+  | (FailureBase & { readonly code: "not_replicated" })
+  | (FailureBase & { readonly code: "internal"; readonly what: string });
+
+export type FailureCode = Failure["code"];
+
+/** The one error that Postern throws on purpose. Everything else that is thrown is a defect and becomes `internal` at the edge. */
+export class PosternError extends Error {
+  override readonly name = "PosternError";
+  readonly failure: Failure;
+
+  constructor(failure: Failure, options?: { readonly cause?: unknown }) {
+    super(failure.because === undefined ? failure.code : `${failure.code}: ${failure.because}`, options);
+    this.failure = failure;
+  }
+}
+
+/** The failure inside an error, or `internal` for anything that is not a `PosternError`. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof PosternError) return error.failure;
+  return { code: "internal", what: error instanceof Error ? error.name : typeof error };
+}

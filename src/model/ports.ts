@@ -1,0 +1,198 @@
+/**
+ * The interfaces between folders. Each is implemented by the folder it is named for and handed in by `server/compose.ts`.
+ */
+
+import type { AccountName, ResourceId, RoleId } from "./ids";
+import type { SecretBytes } from "./secret-bytes";
+import type { AuditRecord, Change, Check, Commit, Instant, Revision } from "./types";
+
+export interface Clock {
+  /** Wall-clock time. Read once a request, by the listener; background work reads it itself. */
+  now(): Instant;
+  /** Milliseconds that never jump, from an arbitrary start: for durations and deadlines. */
+  monotonicMs(): number;
+}
+
+export interface Random {
+  /** Fresh random bytes of the platform's generator. */
+  bytes(count: number): Uint8Array;
+}
+
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** One JSON line per event: a name in snake case and fields, never a sentence. */
+export interface Logger {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+/** What a sealed thing is bound to. Opening it under any other context fails. */
+export interface SealContext {
+  /** `secret`, `api_key`, `policy_text`. */
+  readonly purpose: string;
+  readonly account: AccountName;
+  readonly kind: string;
+  /** The resource's identifier, without account and kind. */
+  readonly id: string;
+  readonly version: number;
+  /** The commit that wrote it: an old row put back where its successor belongs does not open. */
+  readonly revision: Revision;
+}
+
+/** A sealed thing as it is stored. `wrap` is the content key under the scope key named by the other two; it alone changes in a re-wrap. */
+export interface Sealed {
+  readonly scopeKey: string;
+  readonly generation: number;
+  readonly wrap: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+export type KeyringState =
+  | { readonly state: "uninitialised" }
+  /** `seal_key_missing`, `seal_key_mismatch`, `keyring_integrity`, `provider_unavailable`; `detail` names the record or provider. */
+  | { readonly state: "sealed"; readonly reason: string; readonly detail?: string }
+  | { readonly state: "unsealed"; readonly warnings: readonly string[] };
+
+/** A MAC and the epoch of the key that made it. */
+export interface MacTag {
+  readonly epoch: number;
+  readonly tag: Uint8Array;
+}
+
+export interface Keyring {
+  state(): KeyringState;
+  /** Seals under the account's scope key. Synchronous. Throws `sealed`. */
+  seal(plain: Uint8Array, context: SealContext): Sealed;
+  /** Throws `integrity` when anything does not hold, `sealed` without keys. */
+  open(sealed: Sealed, context: SealContext): Uint8Array;
+  /** The same content key under the newest generation of its scope key; undefined when it is there already. */
+  rewrap(sealed: Sealed, context: SealContext): Sealed | undefined;
+  /** HMAC-SHA-256 over the parts, each with its length before it. `purpose`: `facts`, `audit`, `high_water`. */
+  mac(purpose: string, parts: readonly Uint8Array[]): MacTag;
+  /** Whether `tag` is that of the parts, in constant time. False for an unknown epoch. */
+  verifyMac(purpose: string, parts: readonly Uint8Array[], tag: MacTag): boolean;
+  /** Makes the keys of a new account, durably, before its first value is sealed. Does nothing when they exist. */
+  ensureAccount(account: AccountName): Promise<void>;
+  /** A secret of this node alone, sealed in the keyring's own file, outside the replicated store: a token signer's private key. */
+  nodeSecret(account: AccountName, name: string): Uint8Array | undefined;
+  putNodeSecret(account: AccountName, name: string, plain: Uint8Array): Promise<void>;
+}
+
+/** What a store tells at start: every surviving commit in order of revision; a snapshot shows as commits with the original revisions inside. */
+export interface LoadedStore {
+  readonly revision: Revision;
+  readonly commits: readonly Commit[];
+  /** Accounts whose MAC does not hold; none of their commits is among `commits`. They are refused as a whole. */
+  readonly damaged: readonly AccountName[];
+}
+
+export type RecordKind = "api_key" | "policy_text";
+
+export interface Store {
+  load(): Promise<LoadedStore>;
+  /**
+   * Makes the changes durable as one commit and returns it as the log keeps it: revisions filled in, values left out.
+   *
+   * Throws `conflict` when facts of the account changed after `expected`; new secret versions alone do not count as facts, and a commit of nothing but
+   * `put_secret_version` and `remove_secret_version` conflicts with changed facts all the same. Throws `storage_full`, `read_only`, `sealed`; after an I/O error nothing is accepted any more (`internal`) until reopened.
+   */
+  commit(
+    changes: readonly Change[],
+    options: { readonly account: AccountName; readonly expected: Revision; readonly now: Instant },
+  ): Promise<Commit>;
+  /** Commits after `revision`, oldest first, without values. Ends at the newest one. */
+  changesAfter(revision: Revision): AsyncIterable<Commit>;
+  /** The opened value of a kept version, or undefined when there is none. Synchronous: sealed values are in memory. Throws `integrity`. */
+  secretValue(id: ResourceId, version: number): SecretBytes | undefined;
+  /** The sealed copy of a role's API key (`api_key`, key = role id) or the text of a policy version (`policy_text`, key = `<policy id>@<version>`). */
+  record(kind: RecordKind, key: string): Promise<SecretBytes | undefined>;
+  position(): { readonly revision: Revision; readonly syncedAt: Instant };
+  /** Checkpoints and lets go of the file. */
+  close(): Promise<void>;
+}
+
+/** What an authenticator is shown. `token`: a JWT; `secret`: an API key or password. */
+export interface Credential {
+  readonly kind: "token" | "secret";
+  readonly value: SecretBytes;
+}
+
+/** Values of the variables under an authenticator's webservice, by their names in `Authenticator.settings`; undeclared or empty ones are absent. */
+export type AuthenticatorSettings = Readonly<Record<string, string | undefined>>;
+
+/** What a proof says about who presented it, verified. */
+export interface Attestation {
+  /** The principal, stable for its life: for Azure the lower-case object id. */
+  readonly subject: string;
+  /** By attribute name: `subscription-id`, `resource-group`, `user-assigned-identity`, `system-assigned-identity`. Only attributes the proof carries. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly expiresAt: Instant;
+  /** Further verified facts for the audit, never compared: `tid`, `aud`, `xms_mirid`. */
+  readonly evidence: Readonly<Record<string, string>>;
+  /** Checks passed, in order, for the audit. */
+  readonly checks: readonly Check[];
+  /** Something the operator should hear about this login: `audience_is_arm`. */
+  readonly warnings: readonly string[];
+}
+
+/** How the annotations of a role restrict the attributes of a proof. Data, judged by the core. */
+export interface RestrictionRules {
+  /** Every role must carry these. */
+  readonly required: readonly string[];
+  readonly permitted: readonly string[];
+  /** At most one of each list. */
+  readonly exclusive: readonly (readonly string[])[];
+  /** Compared without regard to case (the proving platform's own identifiers). */
+  readonly ignoreCase: boolean;
+}
+
+/** Proves attributes; never chooses what they entitle to. */
+export interface Authenticator {
+  /** `authn-azure`: also the first part of its webservice's name and of its annotations. */
+  readonly type: string;
+  /** Variables it reads under its webservice, required ones first. */
+  readonly settings: readonly { readonly name: string; readonly required: boolean }[];
+  readonly restrictions: RestrictionRules;
+  /** Throws `unauthenticated` (with `because` and the checks made) or `upstream_unavailable`. `expired` only for a proof that verifies but for its end. */
+  verify(credential: Credential, settings: AuthenticatorSettings, now: Instant): Promise<Attestation>;
+  /** Whether it could verify something now: throws like `verify`, saying what is missing. */
+  status(settings: AuthenticatorSettings, now: Instant): Promise<void>;
+}
+
+/** The audit trail. One line per decision. */
+export interface AuditLog {
+  /**
+   * Resolves when the line is with the kernel (or on the disk, when so configured). Rejects with `internal` (because `audit_unavailable`) when no sink
+   * takes it in `required` mode; the answer must then stay.
+   */
+  append(record: AuditRecord): Promise<void>;
+  /** Whether a line could be written now; asked before a change of state begins. */
+  available(): boolean;
+  close(): Promise<void>;
+}
+
+/** Counts and durations, declared once in `metrics/metrics.ts`. */
+export interface Meter {
+  decision(operation: string, allowed: boolean): void;
+  login(authenticator: string, allowed: boolean): void;
+}
+
+/** What a signer of session tokens can do; the private key stays inside. */
+export interface SessionSigner {
+  /** Lower-case hex SHA-256 of the DER SubjectPublicKeyInfo. */
+  readonly keyId: string;
+  readonly algorithm: "EdDSA" | "RS256";
+  readonly publicKeyPem: string;
+  /** EdDSA resolves at once; RS256 is made off the serving thread. */
+  sign(data: Uint8Array): Promise<Uint8Array> | Uint8Array;
+  verify(data: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** Pure functions of the serving thread's helpers, so that a long one does not stall other requests. */
+export interface Offload {
+  run(task: string, input: unknown): Promise<unknown>;
+}
+
+export type { RoleId };

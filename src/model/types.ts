@@ -1,0 +1,220 @@
+/**
+ * The nouns that everybody uses: facts and the changes that make them, who asks, and what a decision looks like.
+ */
+
+import type { AccountName, ResourceId, RoleId } from "./ids";
+import type { SecretBytes } from "./secret-bytes";
+
+/** A point in time: milliseconds since 1970-01-01 UTC. */
+export type Instant = number;
+
+/** Position in the log of changes: 1 is the first commit, 0 the empty store. */
+export type Revision = number;
+
+/** Names one decision of the gate, in the audit and on the operator's screen: `d-7k2m9x4p1q`. */
+export type DecisionId = string;
+
+/** Where a fact was declared: in which load of its policy branch, and where in that text. Lines and columns count from 1. */
+export interface Origin {
+  readonly version: number;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What every stored fact remembers of the policy load that made it; both absent when an API call made it. */
+interface Declared {
+  /** The policy branch that was the target of the load: `acme:policy:root`. */
+  readonly policy?: RoleId;
+  readonly origin?: Origin;
+}
+
+export interface Account {
+  readonly name: AccountName;
+  readonly createdAt: Instant;
+}
+
+/** Anything rights are held on. One whose kind is a role kind is also a role, of the same id. */
+export interface Resource extends Declared {
+  readonly id: ResourceId;
+  readonly owner: RoleId;
+  readonly createdAt: Instant;
+}
+
+/** `member` holds `role`. `ownership` marks the membership that comes with owning a role; it exists beside an explicit one. */
+export interface Grant extends Declared {
+  readonly role: RoleId;
+  readonly member: RoleId;
+  readonly adminOption: boolean;
+  readonly ownership: boolean;
+}
+
+export interface Permit extends Declared {
+  readonly role: RoleId;
+  readonly privilege: string;
+  readonly resource: ResourceId;
+}
+
+export interface Annotation extends Declared {
+  readonly resource: ResourceId;
+  readonly name: string;
+  readonly value: string;
+}
+
+/** The networks a user or host may come from, normalised: `10.0.0.7/32`, `2001:db8::/32`. Never empty: no restriction, no fact. */
+export interface NetworkRestriction {
+  readonly role: RoleId;
+  readonly networks: readonly string[];
+}
+
+/** What a user or host proves itself with. The digest decides; the key itself is kept sealed beside it (`Change.apiKey`). */
+export interface Credential {
+  readonly role: RoleId;
+  /** Lower-case hex SHA-256 of the API key. */
+  readonly apiKeyDigest: string;
+  /** An Argon2id hash string, for users who chose a password. */
+  readonly passwordHash?: string;
+  readonly rotatedAt: Instant;
+}
+
+/** One kept version of a secret, without its value. `revision` is the commit that wrote it, and part of what its seal is bound to. */
+export interface SecretVersionInfo {
+  readonly resource: ResourceId;
+  readonly version: number;
+  readonly createdAt: Instant;
+  readonly revision: Revision;
+}
+
+/** One load of a policy branch, without its text. `version` counts from 1 per branch. */
+export interface PolicyVersion {
+  readonly policy: RoleId;
+  readonly version: number;
+  readonly createdAt: Instant;
+  /** The role that loaded it. */
+  readonly role: RoleId;
+  readonly clientAddress: string;
+  /** Lower-case hex SHA-256 of the text. */
+  readonly sha256: string;
+  /** The name of the file it came from, when the loader said one. */
+  readonly file?: string;
+}
+
+/** The switch that turns an authenticator on in one account: `authn-azure/AzureAE1`. */
+export interface AuthenticatorSwitch {
+  readonly account: AccountName;
+  /** `authn-azure/AzureAE1`: the webservice below `conjur/`. */
+  readonly authenticator: string;
+  readonly enabled: boolean;
+}
+
+/**
+ * One step of the log. A `put` makes or replaces the fact of the same key; removing an absent fact does nothing.
+ * Values (`value`, `apiKey`, `text`) go in with a change and are sealed by the store; they never come out of the log again.
+ */
+export type Change =
+  | { readonly type: "put_account"; readonly account: Account }
+  | { readonly type: "remove_account"; readonly account: AccountName }
+  | { readonly type: "put_resource"; readonly resource: Resource }
+  /** Removes the resource and everything that hangs on it: grants and permits both ways, annotations, restriction, credential, versions. Not what it owns. */
+  | { readonly type: "remove_resource"; readonly id: ResourceId }
+  | { readonly type: "put_grant"; readonly grant: Grant }
+  | { readonly type: "remove_grant"; readonly role: RoleId; readonly member: RoleId; readonly ownership: boolean }
+  | { readonly type: "put_permit"; readonly permit: Permit }
+  | { readonly type: "remove_permit"; readonly role: RoleId; readonly privilege: string; readonly resource: ResourceId }
+  | { readonly type: "put_annotation"; readonly annotation: Annotation }
+  | { readonly type: "remove_annotation"; readonly resource: ResourceId; readonly name: string }
+  | { readonly type: "put_restriction"; readonly restriction: NetworkRestriction }
+  | { readonly type: "remove_restriction"; readonly role: RoleId }
+  /** `apiKey` is absent when only the password changes: the sealed copy then stays. */
+  | { readonly type: "put_credential"; readonly credential: Credential; readonly apiKey?: SecretBytes }
+  | { readonly type: "remove_credential"; readonly role: RoleId }
+  /** `revision` is filled in by the store. `value` is present on the way in only. */
+  | {
+      readonly type: "put_secret_version";
+      readonly resource: ResourceId;
+      readonly version: number;
+      readonly createdAt: Instant;
+      readonly revision?: Revision;
+      readonly value?: SecretBytes;
+    }
+  | { readonly type: "remove_secret_version"; readonly resource: ResourceId; readonly version: number }
+  | { readonly type: "put_policy_version"; readonly policyVersion: PolicyVersion; readonly text?: string }
+  | { readonly type: "remove_policy_version"; readonly policy: RoleId; readonly version: number }
+  | { readonly type: "put_authenticator_switch"; readonly authenticatorSwitch: AuthenticatorSwitch };
+
+/** Changes that were stored together. All of them concern one account. */
+export interface Commit {
+  readonly revision: Revision;
+  readonly account: AccountName;
+  readonly at: Instant;
+  readonly changes: readonly Change[];
+}
+
+/** What the listener knows of a request before anybody looked into it. */
+export interface RequestContext {
+  /** Random, or the client's own `X-Request-Id` when it is a safe word. */
+  readonly requestId: string;
+  /** The one time of this request; everything that is signed, expires or is judged by a clock uses it. */
+  readonly now: Instant;
+  /** Which front asked: `conjur`. */
+  readonly dialect: string;
+  /** The address rights are judged by, canonical: `203.0.113.9`, `2001:db8::1`. A Unix socket counts as `127.0.0.1`. */
+  readonly clientAddress: string;
+  /** The other end of the connection, when proxies stand between: absent when equal to `clientAddress`. */
+  readonly peerAddress?: string;
+  readonly userAgent?: string;
+}
+
+/** Somebody whose proof was accepted, asking now. */
+export interface Caller {
+  readonly account: AccountName;
+  readonly role: RoleId;
+  readonly context: RequestContext;
+  /** When the proof was accepted, and until when it counts. */
+  readonly issuedAt: Instant;
+  readonly expiresAt: Instant;
+  /** How the role was proven: `session`, `operator` (the admin socket). */
+  readonly proof: "session" | "operator";
+}
+
+/** One check on the way to a decision, in the order made. The first with `ok: false` decided. */
+export interface Check {
+  /** Snake case, stable, what operators grep for: `restricted_to`, `resource_group`, `authenticate`. */
+  readonly check: string;
+  readonly ok: boolean;
+  /** What was expected and what was seen; never a credential. */
+  readonly detail?: string;
+  /** The fact that decided, as the policy declares it. */
+  readonly origin?: Origin & { readonly policy: RoleId; readonly file?: string };
+}
+
+/** One line of the audit: a decision, whom it concerned, and what decided it. Values, tokens and keys have no member here. */
+export interface AuditRecord {
+  readonly decision: DecisionId;
+  readonly at: Instant;
+  /** `login`, `secret.read`, `policy.load`: noun and verb of the broker. */
+  readonly operation: string;
+  readonly allowed: boolean;
+  readonly context: RequestContext;
+  /** Absent while nobody is proven. */
+  readonly role?: RoleId;
+  /** What an unproven caller says it is, cut at 256 characters. */
+  readonly claimed?: string;
+  readonly authenticator?: string;
+  readonly account?: string;
+  readonly resource?: ResourceId;
+  readonly version?: number;
+  readonly privilege?: string;
+  /** How many resources one line stands for, when it is not one. */
+  readonly count?: number;
+  /** The rule that allowed it: `owner acme:policy:db`, `permit execute to acme:group:secrets/consumers`. */
+  readonly rule?: string;
+  /** The revision of the facts the decision was made on. */
+  readonly revision: Revision;
+  /** Of a refusal: failure code, the check that failed, all checks in order, and the smallest change of policy that would have allowed it. */
+  readonly failure?: string;
+  readonly because?: string;
+  readonly checks?: readonly Check[];
+  readonly remedy?: string;
+  /** What a machine's proof said about it, as far as it was verified: `{ "subscription-id": "…", "oid": "…" }`. */
+  readonly attributes?: Readonly<Record<string, string>>;
+}
