@@ -18,6 +18,47 @@ export interface Random {
   bytes(count: number): Uint8Array;
 }
 
+/** A file of one fixed length, overwritten as a whole and in place: for a mark that moves with every commit. */
+export interface PrivateCell {
+  /** Hands the bytes to the kernel: they survive the end of the process, not of the machine. */
+  write(bytes: Uint8Array): void;
+  /** Makes the last `write` durable. */
+  sync(): void;
+  close(): void;
+}
+
+/** How a file may be less than private and still be read. */
+export interface ReadOptions {
+  /** Default 1 MiB; a longer file throws `too_large`. */
+  readonly maxBytes?: number;
+  /** Others may read it (never write), as in a folder that is itself closed to them. */
+  readonly readableByOthers?: boolean;
+  /** It may belong to anybody, because the caller knows the folder. */
+  readonly anyOwner?: boolean;
+}
+
+/**
+ * Small files that nobody else may read or change. Links are not followed, and owner and mode are checked on the open descriptor: what is not a regular
+ * file, belongs to neither this user nor root, or is open to group or others is refused with `malformed` (because `file_not_private`). A full disk throws
+ * `storage_full`, a read-only one `read_only`, anything else `internal`. Synchronous: the files are small, and nothing may come between two steps.
+ */
+export interface PrivateFiles {
+  /** The content, or undefined when there is no such file. */
+  read(path: string, options?: ReadOptions): Uint8Array | undefined;
+  /** Replaces the file atomically and durably, mode 0600: after a crash it is the old one or the new one. */
+  replace(path: string, bytes: Uint8Array): void;
+  /** Makes the folder and its parents, mode 0700, or closes an existing one to others. True when an existing one had to be closed. */
+  ensureFolder(path: string): boolean;
+  /** Makes an empty file, mode 0600, or closes an existing one to others. True when an existing one had to be closed. */
+  ensureFile(path: string): boolean;
+  /** Size in bytes, without opening it; undefined when absent. */
+  size(path: string): number | undefined;
+  /** Names the file system it is on; undefined when absent. */
+  device(path: string): number | undefined;
+  /** Opens an existing file as a cell. */
+  openCell(path: string): PrivateCell;
+}
+
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** One JSON line per event: a name in snake case and fields, never a sentence. */
@@ -78,6 +119,24 @@ export interface Keyring {
   /** A secret of this node alone, sealed in the keyring's own file, outside the replicated store: a token signer's private key. */
   nodeSecret(account: AccountName, name: string): Uint8Array | undefined;
   putNodeSecret(account: AccountName, name: string, plain: Uint8Array): Promise<void>;
+}
+
+/** Bounds of one request to somewhere else. Times are for the whole exchange and for reaching one address. */
+export interface HttpLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** Hosts that may be asked although the operator did not list them; absent: every public one, but never through a proxy. */
+  readonly allowedHosts?: readonly string[];
+}
+
+/** The way out of the process by HTTP. */
+export interface HttpClient {
+  /**
+   * GETs a JSON document. Throws `upstream_unavailable`; `because` is one of `refused_url`, `refused_address`, `dns`, `connect`, `tls`, `timeout`,
+   * `redirect`, `status`, `content_type`, `too_large`, `not_json`.
+   */
+  getJson(url: string, limits: HttpLimits): Promise<unknown>;
 }
 
 /** What a store tells at start: every surviving commit in order of revision; a snapshot shows as commits with the original revisions inside. */

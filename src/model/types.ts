@@ -124,8 +124,11 @@ export type Change =
   | { readonly type: "remove_annotation"; readonly resource: ResourceId; readonly name: string }
   | { readonly type: "put_restriction"; readonly restriction: NetworkRestriction }
   | { readonly type: "remove_restriction"; readonly role: RoleId }
-  /** `apiKey` is absent when only the password changes: the sealed copy then stays. */
-  | { readonly type: "put_credential"; readonly credential: Credential; readonly apiKey?: SecretBytes }
+  /**
+   * `apiKey` is absent when only the password changes: the sealed copy then stays. `apiKeyRevision` is filled in by the store: the commit that wrote
+   * the sealed copy.
+   */
+  | { readonly type: "put_credential"; readonly credential: Credential; readonly apiKey?: SecretBytes; readonly apiKeyRevision?: Revision }
   | { readonly type: "remove_credential"; readonly role: RoleId }
   /** `revision` is filled in by the store. `value` is present on the way in only. */
   | {
@@ -137,7 +140,8 @@ export type Change =
       readonly value?: SecretBytes;
     }
   | { readonly type: "remove_secret_version"; readonly resource: ResourceId; readonly version: number }
-  | { readonly type: "put_policy_version"; readonly policyVersion: PolicyVersion; readonly text?: string }
+  /** `text` is present on the way in only. `textRevision` is filled in by the store when there was one. */
+  | { readonly type: "put_policy_version"; readonly policyVersion: PolicyVersion; readonly text?: string; readonly textRevision?: Revision }
   | { readonly type: "remove_policy_version"; readonly policy: RoleId; readonly version: number }
   | { readonly type: "put_authenticator_switch"; readonly authenticatorSwitch: AuthenticatorSwitch };
 

@@ -1,0 +1,70 @@
+/** Digests, MACs, derived keys and password hashes, and the one comparison that secrets are compared with. */
+
+import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { PosternError } from "../model/failures";
+import { keyBytes, type SymmetricKey, symmetricKey, symmetricKeyBytes } from "./aead";
+
+export function sha256(bytes: Uint8Array | string): Buffer;
+/** As text: hex is in lower case. */
+export function sha256(bytes: Uint8Array | string, encoding: "hex" | "base64" | "base64url"): string;
+export function sha256(bytes: Uint8Array | string, encoding?: "hex" | "base64" | "base64url"): Buffer | string {
+  const hash = createHash("sha256").update(bytes);
+  return encoding === undefined ? hash.digest() : hash.digest(encoding);
+}
+
+/** HMAC-SHA-256 over the parts, each with its length in four bytes before it: the border between two parts is part of what is signed. */
+export function hmacOfParts(key: SymmetricKey | Uint8Array, parts: readonly Uint8Array[]): Buffer {
+  const mac = createHmac("sha256", key);
+  const lengths = Buffer.allocUnsafe(4 * parts.length);
+  parts.forEach((part, index) => {
+    lengths.writeUInt32BE(part.byteLength, 4 * index);
+    mac.update(lengths.subarray(4 * index, 4 * index + 4)).update(part);
+  });
+  return mac.digest();
+}
+
+/** A key of 32 bytes made of another by HKDF-SHA-256 (RFC 5869) without salt; `label` says what for. */
+export function deriveKey(key: SymmetricKey, label: string): SymmetricKey {
+  const material = keyBytes(key);
+  const derived = Buffer.from(hkdfSync("sha256", material, new Uint8Array(0), Buffer.from(label, "utf8"), symmetricKeyBytes));
+  const result = symmetricKey(derived);
+  material.fill(0);
+  derived.fill(0);
+  return result;
+}
+
+/** Whether both are the same bytes, in a time that tells nothing about where they differ. Unequal lengths are unequal; they do not throw. */
+export function constantTimeEqual(left: Uint8Array, right: Uint8Array): boolean {
+  // Digests first: `timingSafeEqual` throws on unequal lengths, and an early return would tell the length of the expected one.
+  const sameBytes = timingSafeEqual(sha256(left), sha256(right));
+  return sameBytes && left.byteLength === right.byteLength;
+}
+
+/** The form an API key is kept in (`Credential.apiKeyDigest`): lower-case hex SHA-256. Enough for 256 random bits; not for a password. */
+export function apiKeyDigest(apiKey: Uint8Array): string {
+  return sha256(apiKey, "hex");
+}
+
+/** Hashes a password with Argon2id (19 MiB, two passes; about 30 ms, off the event loop). Throws `malformed` for an empty one. */
+export async function hashPassword(password: Uint8Array): Promise<string> {
+  if (password.byteLength === 0) throw new PosternError({ code: "malformed", where: "password", expected: "a password", kind: "missing" });
+  return Bun.password.hash(password, argon2);
+}
+
+/** Whether the password has this hash. False for an empty password, and for a hash that cannot be read. */
+export async function verifyPassword(password: Uint8Array, hash: string): Promise<boolean> {
+  // The library answers at once for an empty password; one byte costs the same time as any other.
+  const attempt = password.byteLength === 0 ? emptyAttempt : password;
+  const matches = await Bun.password.verify(attempt, hash).catch(() => false);
+  return matches && password.byteLength > 0;
+}
+
+/** Takes as long as `verifyPassword` for a role that is not there or has no password, so that time does not tell. */
+export async function verifyPasswordOfNobody(password: Uint8Array): Promise<void> {
+  await verifyPassword(password, dummyHash);
+}
+
+const argon2 = { algorithm: "argon2id", memoryCost: 19 * 1024, timeCost: 2 } as const;
+const emptyAttempt = Buffer.from([0]);
+// Of a random password that nobody kept.
+const dummyHash = "$argon2id$v=19$m=19456,t=2,p=1$382bdYs6xA/cJ8qi0rkqxPVTa61crw8+aKSyK9BFxX0$6+CtWH/merAx1sA5C4KB3vNJYOjOZhLkcQDwJaF5FPY";
