@@ -2,14 +2,16 @@
 
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { PosternError } from "../model/failures";
+import type { SecretBytes } from "../model/secret-bytes";
 import { keyBytes, type SymmetricKey, symmetricKey, symmetricKeyBytes } from "./aead";
 
-export function sha256(bytes: Uint8Array | string): Buffer;
-/** As text: hex is in lower case. */
-export function sha256(bytes: Uint8Array | string, encoding: "hex" | "base64" | "base64url"): string;
-export function sha256(bytes: Uint8Array | string, encoding?: "hex" | "base64" | "base64url"): Buffer | string {
-  const hash = createHash("sha256").update(bytes);
-  return encoding === undefined ? hash.digest() : hash.digest(encoding);
+export function sha256(bytes: Uint8Array | string): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
+
+/** Lower-case hex. */
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** HMAC-SHA-256 over the parts, each with its length in four bytes before it: the border between two parts is part of what is signed. */
@@ -41,30 +43,36 @@ export function constantTimeEqual(left: Uint8Array, right: Uint8Array): boolean 
 }
 
 /** The form an API key is kept in (`Credential.apiKeyDigest`): lower-case hex SHA-256. Enough for 256 random bits; not for a password. */
-export function apiKeyDigest(apiKey: Uint8Array): string {
-  return sha256(apiKey, "hex");
+export function apiKeyDigest(apiKey: SecretBytes): string {
+  return sha256Hex(apiKey.reveal());
+}
+
+/** Whether the key has this digest. Without a digest the same work is done for nothing and the answer is false, so that time does not tell. */
+export function matchesApiKey(apiKey: SecretBytes, digest: string | undefined): boolean {
+  const presented = Buffer.from(apiKeyDigest(apiKey), "utf8");
+  const equal = constantTimeEqual(presented, Buffer.from(digest ?? noDigest, "utf8"));
+  return equal && digest !== undefined;
 }
 
 /** Hashes a password with Argon2id (19 MiB, two passes; about 30 ms, off the event loop). Throws `malformed` for an empty one. */
-export async function hashPassword(password: Uint8Array): Promise<string> {
+export async function hashPassword(password: SecretBytes): Promise<string> {
   if (password.byteLength === 0) throw new PosternError({ code: "malformed", where: "password", expected: "a password", kind: "missing" });
-  return Bun.password.hash(password, argon2);
+  return Bun.password.hash(password.reveal(), argon2);
 }
 
-/** Whether the password has this hash. False for an empty password, and for a hash that cannot be read. */
-export async function verifyPassword(password: Uint8Array, hash: string): Promise<boolean> {
+/**
+ * Whether the password has this hash. Without a hash (no such role, or one without a password) a dummy is checked and the answer is false, in the same
+ * time. Also false for an empty password, and for a hash that cannot be read.
+ */
+export async function verifyPassword(password: SecretBytes, hash: string | undefined): Promise<boolean> {
   // The library answers at once for an empty password; one byte costs the same time as any other.
-  const attempt = password.byteLength === 0 ? emptyAttempt : password;
-  const matches = await Bun.password.verify(attempt, hash).catch(() => false);
-  return matches && password.byteLength > 0;
-}
-
-/** Takes as long as `verifyPassword` for a role that is not there or has no password, so that time does not tell. */
-export async function verifyPasswordOfNobody(password: Uint8Array): Promise<void> {
-  await verifyPassword(password, dummyHash);
+  const attempt = password.byteLength === 0 ? emptyAttempt : password.reveal();
+  const matches = await Bun.password.verify(attempt, hash ?? dummyHash).catch(() => false);
+  return matches && hash !== undefined && password.byteLength > 0;
 }
 
 const argon2 = { algorithm: "argon2id", memoryCost: 19 * 1024, timeCost: 2 } as const;
 const emptyAttempt = Buffer.from([0]);
+const noDigest = "0".repeat(64);
 // Of a random password that nobody kept.
 const dummyHash = "$argon2id$v=19$m=19456,t=2,p=1$382bdYs6xA/cJ8qi0rkqxPVTa61crw8+aKSyK9BFxX0$6+CtWH/merAx1sA5C4KB3vNJYOjOZhLkcQDwJaF5FPY";
