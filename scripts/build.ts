@@ -1,0 +1,108 @@
+/**
+ * Builds the single binary.
+ *
+ *   bun scripts/build.ts [--target linux-x64|linux-arm64|windows-x64|darwin-arm64|darwin-x64] [--outfile dist/postern]
+ *
+ * Default: this machine's platform, to dist/postern; other targets go to dist/postern-<target>. A foreign target takes its runtime and its addon from the
+ * npm registry, each held against the integrity in scripts/toolchain/package-lock.json and bun.lock.
+ */
+
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { BunPlugin } from "bun";
+import { fetchPackageFile } from "./packages";
+import { hostTarget, isTarget, type Target, targets } from "./targets";
+
+const root = resolve(import.meta.dir, "..");
+const toolchain: { readonly version: string } = await Bun.file(`${root}/scripts/toolchain/package.json`).json();
+
+// In the binary: no eval, no code from the disk, no preload; this also refuses a debugger (Bun 1.4.5, --disallow-code-generation-from-strings).
+const runtimeFlags = ["--disallow-code-generation-from-strings=strict"];
+
+const { values } = parseArgs({ options: { target: { type: "string", default: hostTarget() }, outfile: { type: "string" } } });
+if (!isTarget(values.target)) stop(`--target: expected one of ${Object.keys(targets).join(", ")}`);
+if (Bun.version !== toolchain.version) stop(`expected Bun ${toolchain.version}, this is ${Bun.version}: use scripts/setup`);
+await build(values.target, resolve(root, values.outfile ?? defaultOutfile(values.target)));
+
+async function build(target: Target, outfile: string): Promise<void> {
+  const started = Bun.nanoseconds();
+  const { bun, runtime, runtimeFile, addon } = targets[target];
+  const isHost = target === hostTarget();
+  const addonFile = isHost
+    ? `${root}/node_modules/${addon}/index.node`
+    : await fetchPackageFile({ root, name: addon, path: "index.node", lock: "bun.lock" });
+  const executablePath = isHost
+    ? process.execPath
+    : await fetchPackageFile({ root, name: runtime, path: runtimeFile, lock: "scripts/toolchain/package-lock.json" });
+
+  mkdirSync(dirname(outfile), { recursive: true });
+  rmSync(outfile, { force: true });
+  const result = await Bun.build({
+    entrypoints: [`${root}/src/main.ts`, `${root}/src/server/worker-main.ts`],
+    root: `${root}/src`,
+    // Every entry lies at the top of the embedded tree: server/offload.ts finds the worker's beside its own.
+    naming: { entry: "[name].[ext]" },
+    target: "bun",
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    define: { "process.env.LIBSQL_JS_DEV": "undefined" },
+    plugins: [embedAddon(addonFile)],
+    compile: { target: bun, outfile, executablePath, execArgv: runtimeFlags, autoloadDotenv: false, autoloadBunfig: false },
+  });
+  for (const log of result.logs) console.error(log);
+  if (!result.success) stop("the build failed");
+
+  requireContains(outfile, addonFile);
+  const seconds = (Bun.nanoseconds() - started) / 1e9;
+  console.log(
+    `${outfile.slice(root.length + 1)}: ${(statSync(outfile).size / 1e6).toFixed(1)} MB for ${target}, in ${seconds.toFixed(1)} s`,
+  );
+}
+
+/**
+ * Puts our own loader in place of libSQL's search for its addon. That search computes the package's name at run time, which the compiler cannot follow,
+ * and would look through node_modules folders of whatever directory the binary is started in.
+ */
+function embedAddon(addonFile: string): BunPlugin {
+  const search = /function requireNative\(\) \{\n[\s\S]*?\n\}\n/;
+  return {
+    name: "embed-addon",
+    setup(build) {
+      build.onLoad({ filter: /[\\/]node_modules[\\/]libsql[\\/]index\.js$/ }, async ({ path }) => {
+        const source = await Bun.file(path).text();
+        if (!search.test(source)) stop(`${path}: no longer searches for its addon in requireNative(); look at what it does now`);
+        const contents = source
+          .replace(search, 'const requireNative = () => require("postern:addon").addon;\n')
+          .replace(/^const \{ load, currentTarget \} = require\("@neon-rs\/load"\);$/m, "")
+          .replace(/^const \{ familySync, GLIBC, MUSL \} = require\("detect-libc"\);$/m, "");
+        return { contents, loader: "js" };
+      });
+      build.onResolve({ filter: /^postern:addon$/ }, () => ({ path: "addon", namespace: "postern" }));
+      build.onLoad({ filter: /^addon$/, namespace: "postern" }, () => {
+        const sha256 = new Bun.CryptoHasher("sha256").update(readFileSync(addonFile)).digest("hex");
+        const contents = [
+          `import file from ${JSON.stringify(addonFile)} with { type: "file" };`,
+          `import { lazyAddon } from ${JSON.stringify(`${root}/src/runtime/addon.ts`)};`,
+          `export const addon = lazyAddon({ file, sha256: ${JSON.stringify(sha256)} });`,
+        ].join("\n");
+        return { contents, loader: "js" };
+      });
+    },
+  };
+}
+
+function requireContains(binary: string, addonFile: string): void {
+  if (readFileSync(binary).indexOf(readFileSync(addonFile)) < 0) stop(`${binary} does not contain ${addonFile} byte for byte`);
+}
+
+function defaultOutfile(target: Target): string {
+  const suffix = target.startsWith("windows") ? ".exe" : "";
+  return target === hostTarget() ? `dist/postern${suffix}` : `dist/postern-${target}${suffix}`;
+}
+
+function stop(message: string): never {
+  console.error(`build: ${message}`);
+  process.exit(1);
+}
