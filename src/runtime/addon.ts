@@ -62,8 +62,11 @@ export function lazyAddon(embedded: EmbeddedAddon): Readonly<Record<string, Nati
   return new Proxy<Record<string, NativeFunction>>({}, { get: (_target, name) => wrap(String(name)) });
 }
 
-/** Checks the bytes and loads them. `folder` is the server's data folder; undefined for a database in memory, which leaves the memory file alone. */
-export function loadAddon(embedded: EmbeddedAddon, folder: string | undefined): object {
+/**
+ * Checks the bytes and loads them. `folder` is the server's data folder; undefined for a database in memory, which leaves the memory file as the one place.
+ * `memoryFile` opens an empty memory file; it throws where there are none.
+ */
+export function loadAddon(embedded: EmbeddedAddon, folder: string | undefined, memoryFile: () => number = createMemoryFile): object {
   // Two copies of SQLite in one process do not see each other's locks and would both write.
   if (!Bun.isMainThread)
     throw new PosternError({ code: "internal", what: "a worker thread asked for a database", because: "addon_in_worker" });
@@ -73,7 +76,7 @@ export function loadAddon(embedded: EmbeddedAddon, folder: string | undefined): 
   const refusals: string[] = [];
   if (process.platform === "linux") {
     try {
-      return loadFromMemory(bytes);
+      return loadFromMemory(bytes, memoryFile());
     } catch (error) {
       refusals.push(`a memory file (${reasonOf(error)})`);
     }
@@ -88,7 +91,7 @@ export function loadAddon(embedded: EmbeddedAddon, folder: string | undefined): 
   }
   throw new PosternError({
     code: "internal",
-    what: `the database engine can be loaded from none of: ${refusals.join(", ")}. Mount the data folder without noexec, or set vm.memfd_noexec to 0 or 1`,
+    what: `the database engine can be loaded from none of: ${refusals.join(", ")}. Mount the data folder without noexec, or let the service call memfd_create`,
     because: "addon_not_loadable",
   });
 }
@@ -117,8 +120,7 @@ export function placeInFolder(bytes: Uint8Array, folder: string): string {
   return path;
 }
 
-function loadFromMemory(bytes: Uint8Array): object {
-  const file = createMemoryFile();
+function loadFromMemory(bytes: Uint8Array, file: number): object {
   try {
     writeAll(file, bytes);
     return loadFile(`/proc/self/fd/${file}`);
