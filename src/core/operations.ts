@@ -220,8 +220,6 @@ export interface Operator {
   retrieveKey(role: RoleId, context: RequestContext): Promise<SecretBytes>;
   /** What a policy text would be told, without loading it: every problem and warning. `ok` when it would load. */
   checkPolicy(load: PolicyLoad, account: string): Promise<PolicyReport>;
-  /** The audit line of a decision as prose. Throws `not_found`. */
-  explain(record: AuditRecord): string;
 }
 
 export interface PolicyReport {

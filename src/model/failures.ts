@@ -13,8 +13,10 @@ interface FailureBase {
   readonly because?: string;
   /** Names the audit line that tells everything about this refusal. Set by the gate. */
   readonly decision?: DecisionId;
-  /** The checks that were made, in order; the last one failed. For the audit. */
+  /** The checks that were made, in order; the first that failed decided. For the audit. */
   readonly checks?: readonly Check[];
+  /** The smallest change of policy that would have allowed it, as policy text. For the audit. */
+  readonly remedy?: string;
 }
 
 /** Where in a policy text something is wrong. Lines and columns count from 1. */
@@ -82,4 +84,35 @@ export class PosternError extends Error {
 export function failureOf(error: unknown): Failure {
   if (error instanceof PosternError) return error.failure;
   return { code: "internal", what: error instanceof Error ? error.name : typeof error };
+}
+
+/** The checks of one proof, in the order made. It stops at the first that does not hold. */
+export interface CheckList {
+  readonly made: readonly Check[];
+  pass(check: string, detail?: string): void;
+  /** Notes the check that does not hold and throws `unauthenticated` with all that were made; `because` is its name. */
+  fail(check: string, detail: string, reason?: "expired" | "weak"): never;
+  /** `pass` or `fail`, with the same detail: what was seen, and what was expected. */
+  expect(holds: boolean, check: string, detail: string): asserts holds;
+}
+
+/** An empty list. Annotate the variable with `CheckList`, or the compiler does not see that `fail` never returns. */
+export function createCheckList(): CheckList {
+  const made: Check[] = [];
+  function pass(check: string, detail?: string): void {
+    made.push(detail === undefined ? { check, ok: true } : { check, ok: true, detail });
+  }
+  function fail(check: string, detail: string, reason?: "expired" | "weak"): never {
+    made.push({ check, ok: false, detail });
+    throw new PosternError({ code: "unauthenticated", because: check, checks: made, ...(reason === undefined ? {} : { reason }) });
+  }
+  return {
+    made,
+    pass,
+    fail,
+    expect(holds, check, detail) {
+      if (!holds) fail(check, detail);
+      pass(check, detail);
+    },
+  };
 }

@@ -1,0 +1,115 @@
+/** Which authenticators there are, which are configured by policy, and which are switched on. */
+
+import { PosternError } from "../model/failures";
+import { type AccountName, identifierOf, makeId } from "../model/ids";
+import type { Authenticator, AuthenticatorSettings, Store } from "../model/ports";
+import type { Caller } from "../model/types";
+import type { Gate } from "./gate";
+import type { Graph } from "./graph";
+import type { AuthenticatorList, AuthenticatorRef } from "./operations";
+import type { Projection } from "./projection";
+
+export interface Authenticators {
+  installed(type: string): Authenticator | undefined;
+  /** On by configuration, or by the account's own switch. `authn` always is. */
+  isEnabled(graph: Graph, account: AccountName, name: string): boolean;
+  /** The newest values of the variables under the authenticator's webservice. An empty one counts as absent. */
+  settings(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): AuthenticatorSettings;
+  list(): AuthenticatorList;
+  setEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
+  status(caller: Caller, ref: AuthenticatorRef): Promise<void>;
+}
+
+export interface AuthenticatorsDeps {
+  readonly projection: Projection;
+  readonly gate: Gate;
+  readonly store: Pick<Store, "secretValue">;
+  readonly installed: readonly Authenticator[];
+  /** On in every account, whatever the switches say: `authn-azure/AzureAE1`. */
+  readonly enabledByConfiguration: readonly string[];
+}
+
+export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
+  const { projection, gate, store } = deps;
+  const byType = new Map(deps.installed.map((authenticator) => [authenticator.type, authenticator]));
+  const always = new Set(deps.enabledByConfiguration);
+
+  function isEnabled(graph: Graph, account: AccountName, name: string): boolean {
+    return name === "authn" || always.has(name) || graph.authenticatorSwitch(account, name)?.enabled === true;
+  }
+
+  function settings(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): AuthenticatorSettings {
+    const values: Record<string, string | undefined> = {};
+    for (const setting of authenticator.settings) {
+      const variable = makeId(account, "variable", `conjur/${name}/${setting.name}`);
+      const newest = graph.secretVersions(variable).at(-1);
+      const value = newest === undefined ? undefined : store.secretValue(variable, newest.version);
+      const text = value === undefined ? "" : Buffer.from(value.reveal()).toString("utf8").trim();
+      if (text !== "") values[setting.name] = text;
+    }
+    return values;
+  }
+
+  /** The name below `conjur/`, and its account. A service with a slash names a webservice inside a webservice: no authenticator. */
+  function locate(graph: Graph, ref: AuthenticatorRef): { readonly account: AccountName; readonly name: string } {
+    const account = graph.account(ref.account);
+    if (account === undefined || ref.service?.includes("/") === true)
+      throw new PosternError({ code: "unauthenticated", because: "account" });
+    return { account: account.name, name: ref.service === undefined ? ref.authenticator : `${ref.authenticator}/${ref.service}` };
+  }
+
+  return {
+    installed: (type) => byType.get(type),
+    isEnabled,
+    settings,
+
+    list() {
+      const graph = projection.graph();
+      const configured = new Set<string>(["authn"]);
+      for (const { id } of graph.webservices()) {
+        const [conjur, type, ...service] = identifierOf(id).split("/");
+        if (conjur === "conjur" && type?.startsWith("authn-") === true && service.length <= 1) configured.add([type, ...service].join("/"));
+      }
+      const enabled = new Set<string>(["authn", ...always]);
+      for (const each of graph.authenticatorSwitches()) if (each.enabled) enabled.add(each.authenticator);
+      return { installed: ["authn", ...byType.keys()].sort(), configured: [...configured].sort(), enabled: [...enabled].sort() };
+    },
+
+    setEnabled(caller, ref, enabled) {
+      const graph = projection.graph();
+      const { account, name } = locate(graph, ref);
+      const webservice = makeId(account, "webservice", `conjur/${name}`);
+      if (graph.resource(webservice) === undefined) throw new PosternError({ code: "unauthenticated", because: "webservice" });
+      return gate.change(caller, { operation: "authenticator.configure", resource: webservice, privilege: "update" }, async () => {
+        await projection.write(account, caller.context.now, () => ({
+          changes: [{ type: "put_authenticator_switch", authenticatorSwitch: { account, authenticator: name, enabled } }],
+          result: undefined,
+        }));
+      });
+    },
+
+    status(caller, ref) {
+      const graph = projection.graph();
+      const authenticator = byType.get(ref.authenticator);
+      if (authenticator === undefined) {
+        const isBuiltIn = ref.authenticator === "authn";
+        throw isBuiltIn
+          ? new PosternError({ code: "unsupported", what: "status of authn", kind: "feature" })
+          : new PosternError({ code: "not_found", target: ref.authenticator, because: "installed" });
+      }
+      const { account, name } = locate(graph, ref);
+      const webservice = makeId(account, "webservice", `conjur/${name}`);
+      const statusService = makeId(account, "webservice", `conjur/${name}/status`);
+      return gate.release(caller, { operation: "authenticator.status", resource: statusService, privilege: "read" }, async () => {
+        if (graph.resource(webservice) === undefined)
+          throw new PosternError({ code: "not_found", target: webservice, because: "webservice" });
+        if (!isEnabled(graph, account, name)) throw new PosternError({ code: "unauthenticated", because: "enabled" });
+        const values = settings(graph, account, name, authenticator);
+        const missing = authenticator.settings.find((setting) => setting.required && values[setting.name] === undefined);
+        if (missing !== undefined)
+          throw new PosternError({ code: "unauthenticated", because: `setting_${missing.name.replaceAll("-", "_")}` });
+        await authenticator.status(values, caller.context.now);
+      });
+    },
+  };
+}

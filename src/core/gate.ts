@@ -1,0 +1,160 @@
+/**
+ * The one gate: decides, lets the operation act, and leaves one line in the audit, whichever way it went. Nothing else asks the graph for a right.
+ *
+ * A reading operation acts first and its answer leaves only after the line is written. A changing one is written down before it acts, so that nothing
+ * changes unaudited; if it then fails, a second line says so.
+ */
+
+import { type Failure, failureOf, PosternError } from "../model/failures";
+import type { ResourceId } from "../model/ids";
+import type { AuditLog, Meter } from "../model/ports";
+import type { AuditRecord, Caller, DecisionId, RequestContext } from "../model/types";
+import { explainRefusal } from "./explain";
+import type { Graph, Rule } from "./graph";
+import type { Projection } from "./projection";
+
+/** What a caller wants to do. */
+export interface Demand {
+  /** Noun and verb: `secret.read`. */
+  readonly operation: string;
+  readonly resource?: ResourceId;
+  /** The right it takes on the resource; absent: the caller must see it, which any right allows. */
+  readonly privilege?: string;
+  readonly version?: number;
+  /** For operations on many things at once: how many the one line stands for. */
+  readonly count?: number;
+  /** Decided on this graph instead of the present one. */
+  readonly graph?: Graph;
+}
+
+export interface Gate {
+  /** Decides, acts, audits, and only then lets the result go. Throws what was refused or what `act` throws, named by its decision. */
+  release<Result>(caller: Caller, demand: Demand, act: (graph: Graph) => Result | Promise<Result>): Promise<Result>;
+  /** Decides, audits, and only then acts. */
+  change<Result>(caller: Caller, demand: Demand, act: (graph: Graph) => Promise<Result>): Promise<Result>;
+  /** Whether the caller holds the right, without an audit line: for one step of an operation that passes the gate as a whole. */
+  allows(graph: Graph, caller: Caller, privilege: string, resource: ResourceId): boolean;
+  /** Writes the line of a decision made elsewhere (a login) and returns the error that carries its name. */
+  refuse(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">, error: unknown): Promise<PosternError>;
+  accept(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">): Promise<void>;
+}
+
+export interface GateDeps {
+  readonly projection: Projection;
+  readonly audit: AuditLog;
+  readonly meter: Meter;
+  readonly nextDecision: () => DecisionId;
+}
+
+export function createGate({ projection, audit, meter, nextDecision }: GateDeps): Gate {
+  /** The rule that allows the demand, as text; throws the refusal. */
+  function decide(graph: Graph, caller: Caller, demand: Demand): string | undefined {
+    const { resource, privilege } = demand;
+    if (resource === undefined) return undefined;
+    projection.assertSound(caller.account);
+    const rule = privilege === undefined ? undefined : graph.permits(caller.role, privilege, resource);
+    if (rule !== undefined) return ruleText(rule);
+    const isVisible = graph.sees(caller.role, resource);
+    if (privilege === undefined && isVisible) return "visible";
+    const explanation = explainRefusal(graph, caller.role, privilege, resource);
+    const failure: Failure = isVisible
+      ? { code: "forbidden", ...explanation }
+      : { code: "not_found", target: resource, hidden: graph.resource(resource) !== undefined, ...explanation };
+    throw new PosternError(failure);
+  }
+
+  function line(caller: Caller, demand: Demand, decision: DecisionId, revision: number): AuditRecord {
+    const { operation, resource, privilege, version, count } = demand;
+    return {
+      decision,
+      at: caller.context.now,
+      operation,
+      allowed: true,
+      context: caller.context,
+      role: caller.role,
+      account: caller.account,
+      revision,
+      ...(resource === undefined ? {} : { resource }),
+      ...(privilege === undefined ? {} : { privilege }),
+      ...(version === undefined ? {} : { version }),
+      ...(count === undefined ? {} : { count }),
+    };
+  }
+
+  async function refused(record: AuditRecord, error: unknown): Promise<PosternError> {
+    const failure = failureOf(error);
+    meter.decision(record.operation, false);
+    await audit.append({ ...record, allowed: false, ...refusalOf(failure) });
+    return new PosternError({ ...failure, decision: record.decision }, { cause: error });
+  }
+
+  return {
+    async release(caller, demand, act) {
+      const graph = demand.graph ?? projection.graph();
+      const record = line(caller, demand, nextDecision(), graph.revision);
+      let rule: string | undefined;
+      let result: Awaited<ReturnType<typeof act>>;
+      try {
+        rule = decide(graph, caller, demand);
+        result = await act(graph);
+      } catch (error) {
+        throw await refused(record, error);
+      }
+      await audit.append(rule === undefined ? record : { ...record, rule });
+      meter.decision(record.operation, true);
+      return result;
+    },
+
+    async change(caller, demand, act) {
+      const graph = demand.graph ?? projection.graph();
+      const record = line(caller, demand, nextDecision(), graph.revision);
+      try {
+        const rule = decide(graph, caller, demand);
+        await audit.append(rule === undefined ? record : { ...record, rule });
+      } catch (error) {
+        throw await refused(record, error);
+      }
+      try {
+        const result = await act(graph);
+        meter.decision(record.operation, true);
+        return result;
+      } catch (error) {
+        throw await refused(record, error);
+      }
+    },
+
+    allows: (graph, caller, privilege, resource) => graph.permits(caller.role, privilege, resource) !== undefined,
+
+    refuse: (context, about, error) =>
+      refused(
+        { decision: nextDecision(), at: context.now, allowed: false, context, revision: projection.graph().revision, ...about },
+        error,
+      ),
+
+    async accept(context, about) {
+      await audit.append({
+        decision: nextDecision(),
+        at: context.now,
+        allowed: true,
+        context,
+        revision: projection.graph().revision,
+        ...about,
+      });
+      meter.decision(about.operation, true);
+    },
+  };
+}
+
+function ruleText(rule: Rule): string {
+  return rule.by === "owner" ? `owner ${rule.role}` : `permit ${rule.permit.privilege} to ${rule.permit.role}`;
+}
+
+/** What the audit keeps of a failure. */
+function refusalOf(failure: Failure): Partial<AuditRecord> {
+  return {
+    failure: failure.code,
+    ...(failure.because === undefined ? {} : { because: failure.because }),
+    ...(failure.checks === undefined ? {} : { checks: failure.checks }),
+    ...(failure.remedy === undefined ? {} : { remedy: failure.remedy }),
+  };
+}

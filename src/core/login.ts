@@ -1,0 +1,232 @@
+/**
+ * From a proof to a session: which checks, in which order, and what a refusal tells whom.
+ *
+ * The order is Conjur's (5.3.1, authn_azure/authenticator.rb), for its statuses depend on it: a role that exists and lacks `authenticate` is
+ * `forbidden`, everything else `unauthenticated`. A login that fails early does the same work as one that fails late, so that neither
+ * the answer nor its time tells whether a role exists.
+ */
+
+import { type Failure, PosternError } from "../model/failures";
+import { type AccountName, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
+import type { Attestation, Authenticator, AuthenticatorSettings } from "../model/ports";
+import type { SecretBytes } from "../model/secret-bytes";
+import type { Check, RequestContext } from "../model/types";
+import type { Authenticators } from "./authenticators";
+import type { Credentials } from "./credentials";
+import { explainRefusal } from "./explain";
+import type { Gate } from "./gate";
+import type { Graph } from "./graph";
+import { checkAddress } from "./networks";
+import type { BasicProof, LoginRequest, Session } from "./operations";
+import type { Projection } from "./projection";
+import { checkRestrictions } from "./restrictions";
+import type { Sessions } from "./sessions";
+
+export interface Login {
+  login(request: LoginRequest, context: RequestContext): Promise<Session>;
+  /** The role that shows its password or API key. Not subject to address restrictions, as Conjur's login is not. Audits failures under `operation`. */
+  prove(proof: BasicProof, context: RequestContext, operation: string): Promise<RoleId>;
+}
+
+export interface LoginDeps {
+  readonly projection: Projection;
+  readonly gate: Gate;
+  readonly sessions: Sessions;
+  readonly credentials: Credentials;
+  readonly authenticators: Authenticators;
+}
+
+/** What a login has found out so far; the audit gets it whichever way it ends. */
+interface Progress {
+  readonly checks: Check[];
+  attributes: Readonly<Record<string, string>>;
+}
+
+export function createLogin(deps: LoginDeps): Login {
+  const { projection, gate, sessions, credentials, authenticators } = deps;
+
+  /** Adds a check; a failed one ends the login. */
+  function step(progress: Progress, check: Check): void {
+    progress.checks.push(check);
+    if (!check.ok) throw unauthenticated(check.check, progress);
+  }
+
+  function knownAccount(graph: Graph, name: string, progress: Progress): AccountName {
+    projection.assertSound(name);
+    const account = graph.account(name);
+    step(progress, { check: "account", ok: account !== undefined, detail: account === undefined ? "no such account" : account.name });
+    if (account === undefined) throw unauthenticated("account", progress);
+    return account.name;
+  }
+
+  function knownRole(graph: Graph, role: RoleId | undefined, progress: Progress): RoleId {
+    const known = role !== undefined && isLoginKind(role) && graph.role(role) !== undefined;
+    step(progress, { check: "role", ok: known, detail: known ? role : "no such user or host" });
+    if (role === undefined) throw unauthenticated("role", progress);
+    return role;
+  }
+
+  async function byApiKey(request: LoginRequest, context: RequestContext, progress: Progress): Promise<RoleId> {
+    const graph = projection.graph();
+    const proven = await credentials.provesApiKey(request.role, request.credential);
+    knownAccount(graph, request.account, progress);
+    const role = knownRole(graph, request.role, progress);
+    step(progress, { check: "credential", ok: proven, detail: proven ? "API key" : "not the API key of the role" });
+    step(progress, checkAddress(graph, role, context.clientAddress));
+    return role;
+  }
+
+  async function byAuthenticator(request: LoginRequest, context: RequestContext, progress: Progress): Promise<RoleId> {
+    const graph = projection.graph();
+    const authenticator = authenticators.installed(request.authenticator);
+    step(progress, { check: "installed", ok: authenticator !== undefined, detail: request.authenticator });
+    if (authenticator === undefined) throw unauthenticated("installed", progress);
+    const account = knownAccount(graph, request.account, progress);
+    const name = request.service === undefined ? request.authenticator : `${request.authenticator}/${request.service}`;
+    step(progress, { check: "enabled", ok: authenticators.isEnabled(graph, account, name), detail: name });
+    const webservice = makeId(account, "webservice", `conjur/${name}`);
+    const settings = authenticators.settings(graph, account, name, authenticator);
+    try {
+      knownRole(graph, request.role, progress);
+      step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
+    } catch (refusal) {
+      // The same verification that a known role would get: its time must not tell the two apart.
+      await verifyQuietly(authenticator, request.credential, settings, context);
+      throw refusal;
+    }
+    const role = knownRole(graph, request.role, { checks: [], attributes: {} });
+    requireAuthenticate(graph, role, webservice, progress);
+    step(progress, checkAddress(graph, role, context.clientAddress));
+    const attestation = await verified(authenticator, request.credential, settings, context, progress);
+    const verdict = checkRestrictions(
+      projection.graph(),
+      role,
+      { type: request.authenticator, service: request.service ?? "" },
+      authenticator.restrictions,
+      attestation,
+    );
+    progress.checks.push(...verdict.checks);
+    if (verdict.because !== undefined) throw unauthenticated(verdict.because, progress, verdict.remedy);
+    return role;
+  }
+
+  function requireAuthenticate(graph: Graph, role: RoleId, webservice: ResourceId, progress: Progress): void {
+    const allowed = graph.permits(role, "authenticate", webservice) !== undefined;
+    if (allowed) {
+      progress.checks.push({ check: "authenticate", ok: true, detail: webservice });
+      return;
+    }
+    const { checks, remedy } = explainRefusal(graph, role, "authenticate", webservice);
+    const failure: Failure = { code: "forbidden", because: "authenticate", checks: [...progress.checks, ...checks] };
+    throw new PosternError(remedy === undefined ? failure : { ...failure, remedy });
+  }
+
+  async function verified(
+    authenticator: Authenticator,
+    credential: SecretBytes | undefined,
+    settings: AuthenticatorSettings,
+    context: RequestContext,
+    progress: Progress,
+  ): Promise<Attestation> {
+    for (const { name, required } of authenticator.settings) {
+      if (required)
+        step(progress, {
+          check: `setting_${name.replaceAll("-", "_")}`,
+          ok: settings[name] !== undefined,
+          detail: `variable ${name} of the authenticator`,
+        });
+    }
+    if (credential === undefined || credential.byteLength === 0) {
+      progress.checks.push({ check: "credential_presented", ok: false });
+      throw new PosternError({
+        code: "malformed",
+        where: "jwt",
+        expected: "a token",
+        kind: "missing",
+        because: "credential_presented",
+        checks: progress.checks,
+      });
+    }
+    try {
+      const attestation = await authenticator.verify({ kind: "token", value: credential }, settings, context.now);
+      progress.checks.push(...attestation.checks);
+      progress.attributes = { ...attestation.evidence, ...attestation.attributes };
+      return attestation;
+    } catch (error) {
+      throw withEarlierChecks(error, progress.checks);
+    }
+  }
+
+  return {
+    async login(request, context) {
+      const progress: Progress = { checks: [], attributes: {} };
+      const about = { operation: "login", authenticator: nameOf(request), account: cut(request.account), claimed: cut(request.claimed) };
+      let role: RoleId;
+      let session: Session;
+      try {
+        role = await (request.authenticator === "authn" ? byApiKey : byAuthenticator)(request, context, progress);
+        session = await sessions.issue(role, soundAccountOf(role, request), context.now);
+      } catch (error) {
+        throw await gate.refuse(context, { ...about, attributes: progress.attributes }, error);
+      }
+      const { claimed: _, ...accepted } = about;
+      await gate.accept(context, { ...accepted, role, attributes: progress.attributes });
+      return session;
+    },
+
+    async prove(proof, context, operation) {
+      const progress: Progress = { checks: [], attributes: {} };
+      try {
+        const graph = projection.graph();
+        const proven = await credentials.provesEither(proof.role, proof.secret);
+        knownAccount(graph, proof.account, progress);
+        const role = knownRole(graph, proof.role, progress);
+        step(progress, {
+          check: "credential",
+          ok: proven,
+          detail: proven ? "password or API key" : "neither the password nor the API key of the role",
+        });
+        return role;
+      } catch (error) {
+        throw await gate.refuse(
+          context,
+          { operation, authenticator: "authn", account: cut(proof.account), claimed: cut(proof.claimed) },
+          error,
+        );
+      }
+    },
+  };
+
+  function soundAccountOf(role: RoleId, request: LoginRequest): AccountName {
+    const account = projection.graph().account(request.account);
+    if (account === undefined || !role.startsWith(`${account.name}:`))
+      throw new PosternError({ code: "unauthenticated", because: "account" });
+    return account.name;
+  }
+}
+
+async function verifyQuietly(
+  authenticator: Authenticator,
+  credential: SecretBytes | undefined,
+  settings: AuthenticatorSettings,
+  context: RequestContext,
+): Promise<void> {
+  const isComplete = authenticator.settings.every(({ name, required }) => !required || settings[name] !== undefined);
+  if (!isComplete || credential === undefined || credential.byteLength === 0) return;
+  await authenticator.verify({ kind: "token", value: credential }, settings, context.now).catch(() => undefined);
+}
+
+function unauthenticated(because: string, progress: Progress, remedy?: string): PosternError {
+  return new PosternError({ code: "unauthenticated", because, checks: [...progress.checks], ...(remedy === undefined ? {} : { remedy }) });
+}
+
+/** The authenticator knows its own checks only; those before it belong to the same story. */
+function withEarlierChecks(error: unknown, earlier: readonly Check[]): unknown {
+  if (!(error instanceof PosternError)) return error;
+  return new PosternError({ ...error.failure, checks: [...earlier, ...(error.failure.checks ?? [])] }, { cause: error });
+}
+
+const isLoginKind = (role: RoleId): boolean => kindOf(role) === "user" || kindOf(role) === "host";
+const nameOf = (request: LoginRequest): string =>
+  request.service === undefined ? request.authenticator : `${request.authenticator}/${request.service}`;
+const cut = (text: string): string => text.slice(0, 256);

@@ -1,0 +1,124 @@
+/** What callers may learn about resources: one, a list, a check, who else may. Only what they see counts, everywhere alike. */
+
+import { PosternError } from "../model/failures";
+import { accountOf, identifierOf, isRoleId, kindOf, type ResourceId, type RoleId } from "../model/ids";
+import type { Store } from "../model/ports";
+import type { Caller } from "../model/types";
+import type { Gate } from "./gate";
+import type { Graph } from "./graph";
+import type { Page, ResourceQuery, ResourceView } from "./operations";
+import type { Projection } from "./projection";
+
+export interface Resources {
+  show(caller: Caller, id: ResourceId): Promise<ResourceView>;
+  list(caller: Caller, query: ResourceQuery): Promise<Page<ResourceView>>;
+  count(caller: Caller, query: ResourceQuery): Promise<number>;
+  check(caller: Caller, id: ResourceId, privilege: string, role?: RoleId): Promise<boolean>;
+  permittedRoles(caller: Caller, id: ResourceId, privilege: string): Promise<readonly RoleId[]>;
+}
+
+export interface ResourcesDeps {
+  readonly projection: Projection;
+  readonly gate: Gate;
+  readonly store: Pick<Store, "record">;
+}
+
+export function createResources({ projection, gate, store }: ResourcesDeps): Resources {
+  /** Policy text is for those who own the policy or may `read` it: it can hold more than the ids that others see. */
+  async function textsOf(graph: Graph, caller: Caller, policy: RoleId): Promise<ResourceView["policyVersions"]> {
+    const newestFirst = graph.policyVersions(policy).toReversed();
+    if (!gate.allows(graph, caller, "read", policy)) return newestFirst;
+    return Promise.all(
+      newestFirst.map(async (version) => {
+        const text = await store.record("policy_text", `${policy}@${version.version}`);
+        return text === undefined ? version : { ...version, text: Buffer.from(text.reveal()).toString("utf8") };
+      }),
+    );
+  }
+
+  async function view(graph: Graph, caller: Caller, id: ResourceId): Promise<ResourceView> {
+    const resource = graph.resource(id);
+    if (resource === undefined) throw new PosternError({ code: "not_found", target: id, because: "resource_missing" });
+    const isPolicy = isRoleId(id) && kindOf(id) === "policy";
+    return {
+      resource,
+      permits: [...graph.permitsOn(id)],
+      annotations: [...graph.annotations(id)],
+      secretVersions: graph.secretVersions(id),
+      policyVersions: isPolicy ? await textsOf(graph, caller, id) : [],
+      restrictedTo: isRoleId(id) ? (graph.restriction(id)?.networks ?? []) : [],
+      layers: isRoleId(id) && kindOf(id) === "host_factory" ? layersOf(graph, id) : [],
+    };
+  }
+
+  /** Ids that the caller (or the role acted as) sees and the query asks for, sorted. */
+  function matching(graph: Graph, caller: Caller, query: ResourceQuery): readonly ResourceId[] {
+    const role = query.actingAs ?? caller.role;
+    if (query.actingAs !== undefined) assertHeld(graph, caller, query.actingAs);
+    if (query.owner !== undefined && graph.role(query.owner) === undefined)
+      throw new PosternError({ code: "not_found", target: query.owner, because: "owner_missing" });
+    const owners = query.owner === undefined ? undefined : graph.held(query.owner);
+    const words = query.search === undefined ? [] : wordsOf(query.search);
+    const found: ResourceId[] = [];
+    for (const id of graph.seenBy(role)) {
+      if (query.account !== undefined && accountOf(id) !== query.account) continue;
+      if (query.kind !== undefined && kindOf(id) !== query.kind) continue;
+      const resource = graph.resource(id);
+      if (resource === undefined || (owners !== undefined && !owners.has(resource.owner))) continue;
+      if (words.length > 0 && !hasAllWords(graph, id, words)) continue;
+      found.push(id);
+    }
+    return found.sort();
+  }
+
+  return {
+    show: (caller, id) => gate.release(caller, { operation: "resource.show", resource: id }, (graph) => view(graph, caller, id)),
+
+    list(caller, query) {
+      const graph = projection.graph();
+      return gate.release(caller, { operation: "resource.list", graph }, async () => {
+        const ids = matching(graph, caller, query);
+        const offset = query.offset ?? 0;
+        const page = ids.slice(offset, query.limit === undefined ? undefined : offset + query.limit);
+        return { items: await Promise.all(page.map((id) => view(graph, caller, id))), total: ids.length };
+      });
+    },
+
+    count: (caller, query) => gate.release(caller, { operation: "resource.list" }, (graph) => matching(graph, caller, query).length),
+
+    check(caller, id, privilege, role) {
+      return gate.release(caller, { operation: "resource.check" }, (graph) => {
+        const judged = role ?? caller.role;
+        if (role !== undefined) assertHeld(graph, caller, role);
+        return graph.sees(caller.role, id) && graph.permits(judged, privilege, id) !== undefined;
+      });
+    },
+
+    permittedRoles: (caller, id, privilege) =>
+      gate.release(caller, { operation: "resource.permitted_roles", resource: id }, (graph) => graph.permittedRoles(privilege, id)),
+  };
+}
+
+/** A caller may look with the eyes of a role it holds, and of no other; an unknown one looks the same. */
+function assertHeld(graph: Graph, caller: Caller, role: RoleId): void {
+  if (graph.role(role) === undefined || !graph.held(caller.role).has(role))
+    throw new PosternError({ code: "forbidden", because: "role_not_held" });
+}
+
+function layersOf(graph: Graph, factory: RoleId): readonly RoleId[] {
+  return [...graph.memberships(factory)].map((grant) => grant.role).filter((role) => kindOf(role) === "layer");
+}
+
+/** Words as a full-text index sees them: `. - / _` and white space separate. */
+function wordsOf(text: string): readonly string[] {
+  return text
+    .toLowerCase()
+    .split(/[\s./_-]+/u)
+    .filter((word) => word !== "");
+}
+
+function hasAllWords(graph: Graph, id: ResourceId, words: readonly string[]): boolean {
+  const present = new Set(wordsOf(`${identifierOf(id)} ${kindOf(id)}`));
+  for (const annotation of graph.annotations(id)) for (const word of wordsOf(annotation.value)) present.add(word);
+  return words.every((word) => present.has(word));
+}

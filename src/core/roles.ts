@@ -1,0 +1,104 @@
+/** Roles and their memberships: shown to those who see the resource of the same id, changed by the right on the policy that owns the role. */
+
+import { PosternError } from "../model/failures";
+import { accountOf, identifierOf, isRoleId, kindOf, type RoleId } from "../model/ids";
+import type { Caller, Grant, Resource } from "../model/types";
+import type { Gate } from "./gate";
+import type { Graph } from "./graph";
+import type { GrantQuery, Page, RoleView } from "./operations";
+import type { Projection } from "./projection";
+
+export interface Roles {
+  show(caller: Caller, id: RoleId): Promise<RoleView>;
+  held(caller: Caller, id: RoleId): Promise<readonly RoleId[]>;
+  memberships(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
+  members(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
+  addMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
+  removeMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
+}
+
+export function createRoles({ projection, gate }: { readonly projection: Projection; readonly gate: Gate }): Roles {
+  function existing(graph: Graph, id: RoleId): Resource {
+    const role = graph.role(id);
+    if (role === undefined) throw new PosternError({ code: "not_found", target: id, because: "role_missing" });
+    return role;
+  }
+
+  /** The policy whose right it takes to change a role's members: the one that owns the role's record. */
+  function policyOf(graph: Graph, caller: Caller, id: RoleId): RoleId {
+    const owner = graph.sees(caller.role, id) ? graph.role(id)?.owner : undefined;
+    if (owner === undefined)
+      throw new PosternError({ code: "not_found", target: id, hidden: graph.role(id) !== undefined, because: "role_not_visible" });
+    return owner;
+  }
+
+  return {
+    show: (caller, id) =>
+      gate.release(caller, { operation: "role.show", resource: id }, (graph) => ({
+        role: existing(graph, id),
+        members: sortedGrants(graph.members(id)),
+      })),
+
+    held: (caller, id) => gate.release(caller, { operation: "role.held", resource: id }, (graph) => [...graph.held(id)].sort()),
+
+    memberships: (caller, id, query) =>
+      gate.release(caller, { operation: "role.memberships", resource: id }, (graph) =>
+        page(sortedGrants(graph.memberships(id)), (grant) => grant.role, query),
+      ),
+
+    members: (caller, id, query) =>
+      gate.release(caller, { operation: "role.members", resource: id }, (graph) =>
+        page(sortedGrants(graph.members(id)), (grant) => grant.member, query),
+      ),
+
+    async addMember(caller, role, member) {
+      const graph = projection.graph();
+      const policy = policyOf(graph, caller, role);
+      await gate.change(caller, { operation: "role.add_member", resource: policy, privilege: "create", graph }, () =>
+        projection.write(accountOf(role), caller.context.now, (newest) => {
+          existing(newest, role);
+          if (accountOf(member) !== accountOf(role) || newest.role(member) === undefined)
+            throw new PosternError({ code: "not_found", target: member, because: "member_missing" });
+          if (newest.held(role).has(member))
+            throw new PosternError({
+              code: "malformed",
+              where: "member",
+              expected: `a role that ${role} is not itself a member of`,
+              kind: "argument",
+              because: "membership_cycle",
+            });
+          if (newest.grant(role, member, false) !== undefined) return { changes: [], result: undefined };
+          return { changes: [{ type: "put_grant", grant: { role, member, adminOption: false, ownership: false } }], result: undefined };
+        }),
+      );
+    },
+
+    async removeMember(caller, role, member) {
+      const graph = projection.graph();
+      const policy = policyOf(graph, caller, role);
+      await gate.change(caller, { operation: "role.remove_member", resource: policy, privilege: "update", graph }, () =>
+        projection.write(accountOf(role), caller.context.now, (newest) => {
+          if (newest.grant(role, member, false) === undefined)
+            throw new PosternError({ code: "not_found", target: member, because: "member_missing" });
+          return { changes: [{ type: "remove_grant", role, member, ownership: false }], result: undefined };
+        }),
+      );
+    },
+  };
+}
+
+function sortedGrants(grants: Iterable<Grant>): readonly Grant[] {
+  return [...grants].sort((left, right) => (left.role + left.member < right.role + right.member ? -1 : 1));
+}
+
+function page(grants: readonly Grant[], other: (grant: Grant) => RoleId, query: GrantQuery): Page<Grant> {
+  const search = query.search?.toLowerCase();
+  const matching = grants.filter((grant) => {
+    const id = other(grant);
+    if (query.kind !== undefined && kindOf(id) !== query.kind) return false;
+    if (search !== undefined && !identifierOf(id).toLowerCase().includes(search)) return false;
+    return query.filter === undefined || query.filter.some((each) => isRoleId(each) && each === grant.member);
+  });
+  const offset = query.offset ?? 0;
+  return { items: matching.slice(offset, query.limit === undefined ? undefined : offset + query.limit), total: matching.length };
+}
