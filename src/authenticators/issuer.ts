@@ -1,0 +1,215 @@
+/**
+ * OpenID Connect issuers: their discovery document and key set, fetched when first needed and kept.
+ *
+ * A key set is renewed about hourly, by whoever asks then and without making them wait; when that fails the last good one serves for a day. A token
+ * with a key id that is not in the set makes one fetch at once, so that the first token after a rotation is accepted. What strangers can cause that way
+ * is bounded: such fetches are 30 seconds apart, all fetches together two a minute, and an id that was just looked for in vain is not looked for again.
+ * Nothing else about a token ever causes a fetch.
+ */
+
+import * as v from "valibot";
+import { type KeySet, maxKeys, readKeySet } from "../crypto/jwt";
+import { failureOf, PosternError } from "../model/failures";
+import type { Clock, HttpClient, Logger, Random } from "../model/ports";
+
+/** Where an issuer is found, and what may be believed about it. */
+export interface IssuerSource {
+  /** The discovery document. Also names the issuer in the cache: another address is another issuer, from the next request on. */
+  readonly documentUrl: string;
+  /** Hosts that may be asked although the operator did not list them. */
+  readonly publicHosts: readonly string[];
+  /** Hosts that the document may say its keys are on. */
+  readonly keyHosts: readonly string[];
+  /** Whether the document may name this issuer. */
+  readonly accepts: (issuer: string) => boolean;
+}
+
+/** What the issuer's tokens carry as `iss`, and its keys as last fetched. */
+export interface TrustedIssuer {
+  readonly issuer: string;
+  readonly keys: KeySet;
+}
+
+export interface Issuers {
+  /**
+   * The issuer's keys, after a fetch when there are none yet, or when `keyId` is not among them and a fetch for that may be made; it may still be
+   * missing in the result. Throws `upstream_unavailable` when there is no set to answer with: `because` as of the HTTP client, or `issuer_document`,
+   * `key_document`, `key_host`, `no_usable_keys`, `overloaded` (too many wait for the fetch already).
+   */
+  trusted(source: IssuerSource, keyId?: string): Promise<TrustedIssuer>;
+}
+
+export interface IssuersDeps {
+  readonly http: HttpClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Logins that may wait for one fetch. Default 256. */
+  readonly maxWaiters?: number;
+}
+
+/** What is known of one issuer. `attemptsMs` are the fetches of the last minute, `missing` the key ids lately looked for in vain. */
+interface Entry {
+  current?: TrustedIssuer;
+  fetchedAtMs: number;
+  refreshDueAtMs: number;
+  flight?: Promise<TrustedIssuer>;
+  waiters: number;
+  attemptsMs: readonly number[];
+  lookedUpAtMs: number;
+  lastFailure?: PosternError;
+  readonly missing: Map<string, number>;
+}
+
+const secondMs = 1000;
+const minuteMs = 60 * secondMs;
+const hourMs = 60 * minuteMs;
+const keepMs = 24 * hourMs;
+const maxAttemptsPerMinute = 2;
+const betweenLookUpsMs = 30 * secondMs;
+const maxMissing = 1000;
+const maxIssuers = 256;
+const defaultMaxWaiters = 256;
+const timing = { timeoutMs: 5 * secondMs, connectTimeoutMs: 2 * secondMs };
+const documentLimits = { ...timing, maxBytes: 262_144 };
+// A thousand keys without their certificates fit.
+const keyLimits = { ...timing, maxBytes: 1_048_576 };
+
+const Discovery = v.object({ issuer: v.string(), jwks_uri: v.string() });
+
+export function createIssuers(deps: IssuersDeps): Issuers {
+  const { clock, logger } = deps;
+  const maxWaiters = deps.maxWaiters ?? defaultMaxWaiters;
+  const entries = new Map<string, Entry>();
+
+  function entryOf(source: IssuerSource): Entry {
+    const known = entries.get(source.documentUrl);
+    if (known !== undefined) return known;
+    const oldest = entries.keys().next();
+    if (entries.size >= maxIssuers && oldest.done !== true) entries.delete(oldest.value);
+    const entry: Entry = {
+      fetchedAtMs: 0,
+      refreshDueAtMs: 0,
+      waiters: 0,
+      attemptsMs: [],
+      lookedUpAtMs: Number.NEGATIVE_INFINITY,
+      missing: new Map(),
+    };
+    entries.set(source.documentUrl, entry);
+    return entry;
+  }
+
+  /** The one fetch under way, begun now unless there is one already or this minute had its share. */
+  function flightOf(source: IssuerSource, entry: Entry): Promise<TrustedIssuer> | undefined {
+    if (entry.flight !== undefined) return entry.flight;
+    const nowMs = clock.monotonicMs();
+    entry.attemptsMs = entry.attemptsMs.filter((at) => at > nowMs - minuteMs);
+    if (entry.attemptsMs.length >= maxAttemptsPerMinute) return undefined;
+    entry.attemptsMs = [...entry.attemptsMs, nowMs];
+    entry.flight = refresh(source, entry).finally(() => {
+      delete entry.flight;
+    });
+    // Where nobody waits for it, a failure is in the log already and must not end the process.
+    entry.flight.catch(() => undefined);
+    return entry.flight;
+  }
+
+  async function refresh(source: IssuerSource, entry: Entry): Promise<TrustedIssuer> {
+    try {
+      const fetched = await fetchIssuer(deps.http, source);
+      entry.current = fetched;
+      entry.fetchedAtMs = clock.monotonicMs();
+      entry.refreshDueAtMs = entry.fetchedAtMs + jitteredHourMs(deps.random);
+      delete entry.lastFailure;
+      return fetched;
+    } catch (cause) {
+      const failure = failureOf(cause);
+      logger.warn("issuer_refresh_failed", { document: source.documentUrl, because: failure.because ?? failure.code });
+      if (cause instanceof PosternError) entry.lastFailure = cause;
+      throw cause;
+    }
+  }
+
+  async function join(flight: Promise<TrustedIssuer>, entry: Entry, source: IssuerSource): Promise<TrustedIssuer> {
+    if (entry.waiters >= maxWaiters) throw unavailable(source, "overloaded");
+    entry.waiters += 1;
+    try {
+      return await flight;
+    } finally {
+      entry.waiters -= 1;
+    }
+  }
+
+  async function first(source: IssuerSource, entry: Entry): Promise<TrustedIssuer> {
+    const flight = flightOf(source, entry);
+    if (flight === undefined) throw entry.lastFailure ?? unavailable(source, "too_many_attempts");
+    return await join(flight, entry, source);
+  }
+
+  /** The set after a look for a key id it does not have, or as it is when none may be made or the fetch fails. */
+  async function lookUp(source: IssuerSource, entry: Entry, current: TrustedIssuer, keyId: string): Promise<TrustedIssuer> {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (entry.missing.get(keyId) ?? Number.NEGATIVE_INFINITY) < minuteMs) return current;
+    const mayBegin = nowMs - entry.lookedUpAtMs >= betweenLookUpsMs;
+    const flight = entry.flight ?? (mayBegin ? flightOf(source, entry) : undefined);
+    if (flight === undefined || entry.waiters >= maxWaiters) return current;
+    entry.lookedUpAtMs = nowMs;
+    try {
+      const renewed = await join(flight, entry, source);
+      if (!renewed.keys.has(keyId)) remember(entry, keyId, clock.monotonicMs());
+      return renewed;
+    } catch (cause) {
+      if (cause instanceof PosternError) return current;
+      throw cause;
+    }
+  }
+
+  return {
+    async trusted(source, keyId) {
+      const entry = entryOf(source);
+      const nowMs = clock.monotonicMs();
+      const { current } = entry;
+      if (current === undefined || nowMs - entry.fetchedAtMs > keepMs) return await first(source, entry);
+      if (keyId !== undefined && !current.keys.has(keyId)) return await lookUp(source, entry, current, keyId);
+      if (nowMs >= entry.refreshDueAtMs) void flightOf(source, entry);
+      return current;
+    },
+  };
+}
+
+async function fetchIssuer(http: HttpClient, source: IssuerSource): Promise<TrustedIssuer> {
+  const allowedHosts = source.publicHosts;
+  const document = v.safeParse(Discovery, await http.getJson(source.documentUrl, { ...documentLimits, allowedHosts }));
+  if (!document.success || !source.accepts(document.output.issuer)) throw unavailable(source, "issuer_document");
+  const { issuer, jwks_uri: keysUrl } = document.output;
+  const host = URL.parse(keysUrl)?.hostname;
+  if (host === undefined || !source.keyHosts.includes(host)) throw unavailable(source, "key_host");
+  const keys = readKeySet(await http.getJson(keysUrl, { ...keyLimits, allowedHosts }));
+  if (keys === undefined || keys.size > maxKeys) throw unavailable(source, "key_document");
+  // An issuer without keys signs nothing: such an answer is a fault on the way, and the last good set goes on.
+  if (keys.size === 0) throw unavailable(source, "no_usable_keys");
+  return { issuer, keys };
+}
+
+function remember(entry: Entry, keyId: string, nowMs: number): void {
+  const oldest = entry.missing.keys().next();
+  if (entry.missing.size >= maxMissing && oldest.done !== true) entry.missing.delete(oldest.value);
+  entry.missing.delete(keyId);
+  entry.missing.set(keyId, nowMs);
+}
+
+/** 54 to 66 minutes: a fleet that started together does not go on asking together. */
+function jitteredHourMs(random: Random): number {
+  const [byte = 0] = random.bytes(1);
+  return hourMs * (0.9 + (0.2 * byte) / 255);
+}
+
+function unavailable(source: IssuerSource, because: string): PosternError {
+  const upstream = URL.parse(source.documentUrl)?.origin ?? "unknown";
+  return new PosternError({
+    code: "upstream_unavailable",
+    upstream,
+    because,
+    ...(because === "overloaded" ? { overloaded: true } : {}),
+  });
+}

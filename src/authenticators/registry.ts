@@ -1,0 +1,18 @@
+/** The external authenticators there are: one line each. */
+
+import type { Authenticator, Clock, HttpClient, Logger, Random } from "../model/ports";
+import { createAzureAuthenticator } from "./azure/azure";
+import { createIssuers } from "./issuer";
+
+export interface AuthenticatorDeps {
+  readonly http: HttpClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Every external authenticator; its `type` is unique. They share one cache of issuers. */
+export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenticator[] {
+  const issuers = createIssuers(deps);
+  return [createAzureAuthenticator({ issuers, logger: deps.logger })];
+}

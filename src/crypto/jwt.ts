@@ -1,0 +1,203 @@
+/**
+ * Reads and verifies JWTs that others signed.
+ *
+ * Everything here is pure over the token, the key set and `now`. Verification is synchronous `node:crypto` on keys imported once per key set: an
+ * asynchronous one waits for a single pool thread and takes two to three times as long. Only what is named here is looked at in a header: a key or
+ * address of a key that a token brings along (`jwk`, `jku`, `x5u`, `x5c`) is ignored.
+ */
+
+import { createPublicKey, hash, type KeyObject, verify } from "node:crypto";
+import * as v from "valibot";
+import type { CheckList } from "../model/failures";
+import type { SecretBytes } from "../model/secret-bytes";
+import type { Instant } from "../model/types";
+import { isObject, type JsonObject, readJsonObject } from "./strict-json";
+
+export type { JsonObject };
+
+/** How a signature may be made. RSA with SHA-256 is all that the issuers known here use. */
+export type JwtAlgorithm = "RS256";
+
+/** A token in its parts, well-formed and not yet believed. */
+export interface Jwt {
+  readonly keyId: string;
+  readonly algorithm: JwtAlgorithm;
+  readonly claims: JsonObject;
+  readonly signedBytes: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** A public key that signs tokens. `material` is equal for equal keys. */
+export interface VerificationKey {
+  readonly keyId: string;
+  /** The only issuer the key may sign for, when its set says one; `{tenantid}` stands for any tenant. */
+  readonly issuer?: string;
+  readonly material: string;
+  readonly key: KeyObject;
+}
+
+/** By key id. */
+export type KeySet = ReadonlyMap<string, VerificationKey>;
+
+/** `skewSeconds` is granted to `nbf` and `iat`, never to `exp`. */
+export interface TimeRules {
+  readonly skewSeconds: number;
+  readonly maxLifetimeSeconds: number;
+}
+
+export const maxTokenBytes = 16_384;
+export const maxKeys = 1000;
+const maxKeyIdLength = 256;
+const minModulusBits = 2048;
+// Larger ones make a single verification slow; no issuer uses them.
+const maxModulusBits = 8192;
+const shownLength = 64;
+const dot = 0x2e;
+// The end of the year 9999: what is later is no time, and seconds up to here stay exact as milliseconds.
+const lastSecond = 253_402_300_799;
+
+const Jwk = v.object({
+  kty: v.literal("RSA"),
+  kid: v.pipe(v.string(), v.minLength(1), v.maxLength(maxKeyIdLength)),
+  n: v.string(),
+  e: v.string(),
+  use: v.optional(v.literal("sig")),
+  alg: v.optional(v.literal("RS256")),
+  issuer: v.optional(v.string()),
+});
+const Jwks = v.object({ keys: v.pipe(v.array(v.unknown()), v.maxLength(maxKeys)) });
+
+/**
+ * Takes a token apart. Its size and its two dots are judged before anything is copied out of it.
+ *
+ * Fails the checks `token_size`, `token_form` (not three canonical base64url parts), `token_header`, `token_algorithm`, `token_key_id`, `token_type`,
+ * `token_critical`, `token_nonce` (Microsoft's mark of tokens whose signature does not verify as sent) and `token_claims`.
+ */
+export function parseJwt(token: SecretBytes, algorithms: readonly JwtAlgorithm[], checks: CheckList): Jwt {
+  checks.expect(token.byteLength <= maxTokenBytes, "token_size", `${token.byteLength} bytes; at most ${maxTokenBytes}`);
+  const bytes = Buffer.from(token.reveal().buffer, token.reveal().byteOffset, token.byteLength);
+  const first = bytes.indexOf(dot);
+  const second = bytes.indexOf(dot, first + 1);
+  const hasTwoDots = first > 0 && second > first + 1 && bytes.indexOf(dot, second + 1) < 0;
+  if (!hasTwoDots) checks.fail("token_form", "not three parts");
+  const header = decodePart(bytes.subarray(0, first));
+  const payload = decodePart(bytes.subarray(first + 1, second));
+  const signature = decodePart(bytes.subarray(second + 1));
+  if (header === undefined || payload === undefined || signature === undefined) checks.fail("token_form", "a part is not base64url");
+  checks.pass("token_form");
+
+  const protectedHeader = readPart(header, "token_header", checks);
+  const { keyId, algorithm } = judgeHeader(protectedHeader, algorithms, checks);
+  const claims = readPart(payload, "token_claims", checks);
+  return { keyId, algorithm, claims, signedBytes: bytes.subarray(0, second), signature };
+}
+
+/** Whether the key signed the token. */
+export function hasValidSignature(jwt: Jwt, key: VerificationKey): boolean {
+  return verify("RSA-SHA256", jwt.signedBytes, key.key, jwt.signature);
+}
+
+/**
+ * Judges `nbf`, `iat` and the span to `exp`, and returns the instant of `exp`, which the caller compares with its clock: an expired token may fail on
+ * that alone only after everything else held.
+ *
+ * Fails `token_times` for values that are no positive whole seconds (`exp` and `nbf` must be there), `not_before`, `issued_at` and `token_lifetime`.
+ */
+export function judgeTimes(claims: JsonObject, rules: TimeRules, now: Instant, checks: CheckList): Instant {
+  const { exp, nbf, iat } = claims;
+  if (!isTime(exp)) checks.fail("token_times", "exp is not a time");
+  if (!isTime(nbf)) checks.fail("token_times", "nbf is not a time");
+  if (iat !== undefined && !isTime(iat)) checks.fail("token_times", "iat is not a time");
+  const begin = iat ?? nbf;
+  checks.pass("token_times", `nbf ${nbf}, iat ${iat ?? "absent"}, exp ${exp}`);
+  const latestStart = now / 1000 + rules.skewSeconds;
+  checks.expect(nbf <= latestStart, "not_before", `nbf ${nbf}; valid since then at the latest ${Math.floor(latestStart)}`);
+  checks.expect(begin <= latestStart, "issued_at", `issued ${begin}; at the latest ${Math.floor(latestStart)}`);
+  const lifetime = exp - begin;
+  checks.expect(lifetime <= rules.maxLifetimeSeconds, "token_lifetime", `${lifetime} seconds; at most ${rules.maxLifetimeSeconds}`);
+  return exp * 1000;
+}
+
+/**
+ * The usable keys of a JWK set: RSA of 2048 to 8192 bits, named, for signatures. Others are passed over, so the result may be empty; of two with one
+ * name the first counts. Undefined when the document is no key set or holds more than 1000 keys. Reads `n` and `e` alone: a certificate in `x5c` wraps
+ * the same key and proves nothing.
+ */
+export function readKeySet(document: unknown): KeySet | undefined {
+  const parsed = v.safeParse(Jwks, document);
+  if (!parsed.success) return undefined;
+  const keys = new Map<string, VerificationKey>();
+  for (const candidate of parsed.output.keys) {
+    const key = importKey(candidate);
+    if (key !== undefined && !keys.has(key.keyId)) keys.set(key.keyId, key);
+  }
+  return keys;
+}
+
+/** SHA-256 of the token's exact text: for remembering that this text was verified, never for recognising an identity. */
+export function tokenDigest(token: SecretBytes): string {
+  return hash("sha256", token.reveal(), "base64url");
+}
+
+function importKey(candidate: unknown): VerificationKey | undefined {
+  const parsed = v.safeParse(Jwk, candidate);
+  if (!parsed.success) return undefined;
+  const { kid, n, e, issuer } = parsed.output;
+  const key = importRsa(n, e);
+  const bits = key?.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (key === undefined || bits < minModulusBits || bits > maxModulusBits) return undefined;
+  return { keyId: kid, material: `${n}.${e}`, key, ...(issuer === undefined ? {} : { issuer }) };
+}
+
+function importRsa(n: string, e: string): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: { kty: "RSA", n, e }, format: "jwk" });
+  } catch {
+    // One broken key must not take the good ones of its set away.
+    return undefined;
+  }
+}
+
+function judgeHeader(
+  header: JsonObject,
+  algorithms: readonly JwtAlgorithm[],
+  checks: CheckList,
+): { keyId: string; algorithm: JwtAlgorithm } {
+  const algorithm = algorithms.find((allowed) => allowed === header.alg);
+  if (algorithm === undefined) checks.fail("token_algorithm", `${shown(header.alg)}; allowed: ${algorithms.join(", ")}`);
+  checks.pass("token_algorithm", algorithm);
+  const keyId = header.kid;
+  if (typeof keyId !== "string" || keyId === "" || keyId.length > maxKeyIdLength) checks.fail("token_key_id", "kid is not a name");
+  checks.pass("token_key_id", keyId);
+  checks.expect(isJwtType(header.typ), "token_type", `typ ${shown(header.typ)}`);
+  if (Object.hasOwn(header, "crit")) checks.fail("token_critical", "demands extensions by crit");
+  if (Object.hasOwn(header, "nonce")) checks.fail("token_nonce", "the header carries a nonce: a token for Microsoft's own services");
+  return { keyId, algorithm };
+}
+
+function isJwtType(type: unknown): boolean {
+  return type === undefined || (typeof type === "string" && type.toUpperCase() === "JWT");
+}
+
+function readPart(bytes: Uint8Array, check: string, checks: CheckList): JsonObject {
+  const read = readJsonObject(bytes);
+  if ("problem" in read) checks.fail(check, read.problem);
+  checks.pass(check);
+  return read.object;
+}
+
+/** Undefined unless the text is the one canonical spelling of its bytes: the decoder itself takes padding, white space and stray bits. */
+function decodePart(part: Buffer): Buffer | undefined {
+  const text = part.toString("latin1");
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text ? bytes : undefined;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= lastSecond;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, shownLength));
+  return isObject(value) || Array.isArray(value) ? "not a string" : String(value);
+}
