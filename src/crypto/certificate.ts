@@ -88,7 +88,7 @@ export function createAuthority(options: {
 /**
  * A server certificate that vouches for itself: subject equals issuer, which is how Conjur's CLI recognises the kind it takes with `--self-signed`.
  * Clients pin the leaf, so renew it with the same `key` and a long life.
- * Source: conjur-cli-go 8, `init --self-signed`.
+ * Source: conjur-cli-go 9.1, `init --self-signed`.
  */
 export function selfSigned(request: CertificateRequest): IssuedCertificate {
   const key = request.key ?? generateP256();

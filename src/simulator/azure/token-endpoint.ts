@@ -1,0 +1,119 @@
+/**
+ * The token endpoint: `client_credentials` with a client secret or with a federated assertion, in both versions.
+ *
+ * Version 2 answers numbers, version 1 strings. Certificates as client credentials, and every flow with a user, are left out.
+ */
+
+import type { Random } from "../../model/ports";
+import type { Instant } from "../../model/types";
+import { type Audience, type Cloud, findAudience, type Principal } from "./cloud";
+import { type Call, json } from "./endpoint";
+import { entraError, type RefusalName } from "./entra-errors";
+import { type Claims, type TokenVersion, tokenLifetimeSeconds } from "./tokens";
+
+/** Issues the token of the version that the audience's manifest asks for. */
+export type Issue = (grant: {
+  readonly principal: Principal;
+  readonly audience: Audience;
+  readonly requested: string;
+  readonly clientAuthentication: "1" | "2";
+}) => string;
+
+/** Whose service accounts' tokens count as assertions. `verifies` looks at the signature alone. */
+export interface TrustedCluster {
+  readonly issuer: string;
+  verifies(token: string): boolean;
+}
+
+export interface TokenEndpointDeps {
+  readonly cloud: Cloud;
+  readonly random: Random;
+  readonly issue: Issue;
+  readonly version: TokenVersion;
+  readonly tenantId: string;
+  readonly cluster: TrustedCluster;
+  now(): Instant;
+}
+
+type Proof = { readonly clientAuthentication: "1" | "2" } | { readonly refused: RefusalName };
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const exchangeAudience = "api://AzureADTokenExchange";
+const defaultScope = "/.default";
+
+export async function answerTokenRequest(deps: TokenEndpointDeps, call: Call): Promise<Response> {
+  if (call.method !== "POST") return entraError(deps, "post_only");
+  const form = new URLSearchParams(await call.text());
+  const targetName = deps.version === 1 ? "resource" : "scope";
+  for (const name of ["grant_type", "client_id", targetName]) {
+    if (!form.get(name)) return entraError(deps, "missing_parameter", name);
+  }
+  const grantType = form.get("grant_type") ?? "";
+  if (grantType !== "client_credentials") return entraError(deps, "grant_type", grantType);
+
+  const clientId = form.get("client_id") ?? "";
+  const principal = deps.cloud.principals.find((one) => one.clientId === clientId && one.tenant.id === deps.tenantId);
+  if (principal === undefined) return entraError(deps, "unknown_application", clientId);
+  const proof = prove(deps, principal, form);
+  if ("refused" in proof) return entraError(deps, proof.refused, clientId);
+
+  const target = form.get(targetName) ?? "";
+  if (deps.version === 2 && !target.endsWith(defaultScope)) return entraError(deps, "scope");
+  const requested = deps.version === 1 ? target : target.slice(0, -defaultScope.length);
+  const audience = findAudience(deps.cloud, requested);
+  if (audience === undefined) return entraError(deps, "unknown_audience", requested);
+  if (isRefusedAssignment(audience, principal)) return entraError(deps, "not_assigned", clientId);
+  return json(200, body(deps, requested, deps.issue({ principal, audience, requested, clientAuthentication: proof.clientAuthentication })));
+}
+
+/** Whether the audience wants an assigned role and this principal has none. */
+export function isRefusedAssignment(audience: Audience, principal: Principal): boolean {
+  return audience.assignmentRequired && audience.roles[principal.name] === undefined;
+}
+
+function prove(deps: TokenEndpointDeps, principal: Principal, form: URLSearchParams): Proof {
+  const secret = form.get("client_secret");
+  if (secret !== null) {
+    const isRight = principal.secret !== undefined && secret === principal.secret;
+    return isRight ? { clientAuthentication: "1" } : { refused: "wrong_secret" };
+  }
+  const assertion = form.get("client_assertion");
+  if (assertion === null || form.get("client_assertion_type") !== assertionType) return { refused: "no_credential" };
+  const refused = assertionProblem(deps, principal, assertion);
+  return refused === undefined ? { clientAuthentication: "2" } : { refused };
+}
+
+function assertionProblem(deps: TokenEndpointDeps, principal: Principal, assertion: string): RefusalName | undefined {
+  const claims = payloadOf(assertion);
+  if (claims === undefined) return "assertion_malformed";
+  if (claims.iss !== deps.cluster.issuer || !deps.cluster.verifies(assertion)) return "assertion_issuer";
+  if (claims.aud !== exchangeAudience && !(Array.isArray(claims.aud) && claims.aud.includes(exchangeAudience))) return "assertion_audience";
+  if (!principal.federated.some((credential) => credential.subject === claims.sub)) return "assertion_subject";
+  if (typeof claims.exp !== "number" || claims.exp * 1000 <= deps.now()) return "assertion_expired";
+  return undefined;
+}
+
+function payloadOf(token: string): Claims | undefined {
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    return typeof payload === "object" && payload !== null ? { ...payload } : undefined;
+  } catch {
+    // No JSON is no assertion: the caller refuses it by name.
+    return undefined;
+  }
+}
+
+function body(deps: TokenEndpointDeps, resource: string, token: string): object {
+  const expiresIn = tokenLifetimeSeconds - 1;
+  if (deps.version === 2) return { token_type: "Bearer", expires_in: expiresIn, ext_expires_in: expiresIn, access_token: token };
+  const nowSeconds = Math.floor(deps.now() / 1000);
+  return {
+    token_type: "Bearer",
+    expires_in: String(expiresIn),
+    ext_expires_in: String(expiresIn),
+    expires_on: String(nowSeconds + tokenLifetimeSeconds),
+    not_before: String(nowSeconds),
+    resource,
+    access_token: token,
+  };
+}
