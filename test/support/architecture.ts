@@ -54,7 +54,7 @@ const doors: readonly RegExp[] = [
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
   /^runtime\/(clock|random|http-client|files|workers|logger)$/,
-  /^store\/(store|memory)$/,
+  /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
   /^authenticators\/[^/]+\/machine-identity$/,
   /^fronts\/(registry|front)$/,
@@ -123,7 +123,7 @@ const packagesOnlyHere: readonly OnlyHere[] = [
   { thing: "jose", pattern: /^jose(\/|$)/, where: /^crypto\// },
   { thing: "node:crypto", pattern: /^(node:)?crypto$/, where: /^(crypto\/.*|runtime\/random\.ts)$/ },
   { thing: "hono", pattern: /^hono(\/|$)/, where: /^(fronts|server|agent|simulator)\// },
-  { thing: "@libsql/client", pattern: /^(@libsql\/|libsql$|bun:sqlite$)/, where: /^store\/engine\.ts$/ },
+  { thing: "@libsql/client", pattern: /^(@libsql\/|libsql$|bun:sqlite$)/, where: /^store\/(engine|engine-check)\.ts$/ },
   { thing: "yaml", pattern: /^yaml$/, where: /^core\/policy\/parse\.ts$/ },
   { thing: "node:net", pattern: /^(node:)?net$/, where: /^server\/intake\.ts$/ },
   { thing: "bun:test", pattern: /^bun:test$/, where: /^never$/ },
@@ -131,7 +131,7 @@ const packagesOnlyHere: readonly OnlyHere[] = [
 
 /** The entry of a worker thread, and what must never be loaded by one: a second copy of SQLite in the process. */
 const workerEntry = "server/worker-main.ts";
-const notInWorkers = /^(store\/engine\.ts|runtime\/addon\.ts)$/;
+const notInWorkers = /^(store\/(engine|engine-check)\.ts|runtime\/addon\.ts)$/;
 
 const frontFiles = ["routes", "reads", "wire", "names", "errors"];
 export const sourceLineLimit = 400;
