@@ -207,3 +207,20 @@ function failureOfCode(path: string, code: string): Failure {
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown";
 }
+
+/** The same in memory, for dev mode and tests: nothing is ever written, and everything is private. */
+export function createMemoryFiles(): PrivateFiles {
+  const contents = new Map<string, Uint8Array>();
+  return {
+    read: (path) => contents.get(path)?.slice(),
+    replace: (path, bytes) => void contents.set(path, Uint8Array.from(bytes)),
+    ensureFolder: () => false,
+    ensureFile(path) {
+      if (!contents.has(path)) contents.set(path, new Uint8Array(0));
+      return false;
+    },
+    size: (path) => contents.get(path)?.byteLength,
+    device: () => undefined,
+    openCell: (path) => ({ write: (bytes) => void contents.set(path, Uint8Array.from(bytes)), sync: () => {}, close: () => {} }),
+  };
+}
