@@ -8,7 +8,7 @@
  */
 
 import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { BunPlugin } from "bun";
 import { fetchPackageFile } from "./packages";
@@ -23,10 +23,12 @@ const runtimeFlags = ["--disallow-code-generation-from-strings=strict"];
 const { values } = parseArgs({ options: { target: { type: "string", default: hostTarget() }, outfile: { type: "string" } } });
 if (!isTarget(values.target)) stop(`--target: expected one of ${Object.keys(targets).join(", ")}`);
 if (Bun.version !== toolchain.version) stop(`expected Bun ${toolchain.version}, this is ${Bun.version}: use scripts/setup`);
-await build(values.target, resolve(root, values.outfile ?? defaultOutfile(values.target)));
+await build(values.target, resolve(values.outfile ?? `${root}/dist/${defaultName(values.target)}`));
 
 async function build(target: Target, outfile: string): Promise<void> {
   const started = Bun.nanoseconds();
+  // The compiler adds the suffix where it is missing, and says nothing.
+  if (target.startsWith("windows") && !outfile.endsWith(".exe")) stop(`--outfile ${outfile}: expected a name that ends in .exe`);
   const { bun, runtime, runtimeFile, addon } = targets[target];
   const isHost = target === hostTarget();
   const addonFile = isHost
@@ -57,7 +59,7 @@ async function build(target: Target, outfile: string): Promise<void> {
   requireContains(outfile, addonFile);
   const seconds = (Bun.nanoseconds() - started) / 1e9;
   console.log(
-    `${outfile.slice(root.length + 1)}: ${(statSync(outfile).size / 1e6).toFixed(1)} MB for ${target}, in ${seconds.toFixed(1)} s`,
+    `${relative(process.cwd(), outfile)}: ${(statSync(outfile).size / 1e6).toFixed(1)} MB for ${target}, in ${seconds.toFixed(1)} s`,
   );
 }
 
@@ -97,9 +99,9 @@ function requireContains(binary: string, addonFile: string): void {
   if (readFileSync(binary).indexOf(readFileSync(addonFile)) < 0) stop(`${binary} does not contain ${addonFile} byte for byte`);
 }
 
-function defaultOutfile(target: Target): string {
+function defaultName(target: Target): string {
   const suffix = target.startsWith("windows") ? ".exe" : "";
-  return target === hostTarget() ? `dist/postern${suffix}` : `dist/postern-${target}${suffix}`;
+  return target === hostTarget() ? `postern${suffix}` : `postern-${target}${suffix}`;
 }
 
 function stop(message: string): never {
