@@ -32,8 +32,11 @@ export interface SigningKeys {
   rotate(mode: "scheduled" | "emergency"): Promise<void>;
 }
 
-export async function createSigningKeys(now: Instant): Promise<SigningKeys> {
-  const [first, second, foreign, unknown] = await Promise.all([makeKey(now), makeKey(now), makeKey(now), makeKey(now)]);
+/** Uses the given RSA pairs first, in order, then makes new ones. */
+export async function createSigningKeys(now: Instant, given: readonly KeyPair[]): Promise<SigningKeys> {
+  const supply = [...given];
+  const makeKey = async () => certify(supply.shift() ?? (await generateRsa()), now);
+  const [first, second, foreign, unknown] = await Promise.all([makeKey(), makeKey(), makeKey(), makeKey()]);
   let current = first;
   let next = second;
   let retired: { readonly key: SigningKey; readonly isPublished: boolean } | undefined;
@@ -57,7 +60,7 @@ export async function createSigningKeys(now: Instant): Promise<SigningKeys> {
       };
     },
     rotate: async (mode) => {
-      const [fresh, other] = await Promise.all([makeKey(now), mode === "emergency" ? makeKey(now) : undefined]);
+      const [fresh, other] = await Promise.all([makeKey(), mode === "emergency" ? makeKey() : undefined]);
       retired = { key: current, isPublished: mode === "scheduled" };
       current = other ?? next;
       next = fresh;
@@ -65,8 +68,7 @@ export async function createSigningKeys(now: Instant): Promise<SigningKeys> {
   };
 }
 
-async function makeKey(now: Instant): Promise<SigningKey> {
-  const pair = await generateRsa();
+function certify(pair: KeyPair, now: Instant): SigningKey {
   const name = "accounts.accesscontrol.windows.net";
   const { certificateDer } = selfSigned({ commonName: name, dnsNames: [name], ipAddresses: [], now, days: 5 * 365, key: pair });
   return { kid: sha1Thumbprint(certificateDer), pair, certificate: certificateDer };

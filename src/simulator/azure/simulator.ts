@@ -2,12 +2,13 @@
  * A small Azure on loopback, for development and tests: Entra ID over HTTPS, and the token endpoints of virtual machines, scale sets, Arc servers,
  * App Services and the rest. Unmodified Azure SDKs get their tokens here.
  *
- * Nothing of it is Azure's: every token carries `"xms_sim":"1"`, its keys are made anew at each start, and it listens on loopback alone. It shares no
+ * Nothing of it is Azure's: every token carries `"xms_sim":"1"`, and it listens on loopback alone. It shares no
  * code with what verifies or obtains tokens, so that a mistake there does not agree with itself.
  * Not simulated: flows with a user, certificates as client credentials, old App Service (`MSI_ENDPOINT`), Service Fabric, Cloud Shell.
  */
 
 import { createAuthority } from "../../crypto/certificate";
+import type { KeyPair } from "../../crypto/signing";
 import type { Clock, Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
 import { type Audience, buildCloud, type Cloud, findAudience, named, type Tenant } from "./cloud";
@@ -16,16 +17,23 @@ import { type Cluster, createCluster } from "./cluster";
 import type { Endpoint } from "./endpoint";
 import { type Entra, type EntraRoute, serveEntra } from "./entra";
 import { identityOf, type SimulatedIdentity, type SimulatedMachine, simulatedIdentity, startMachine } from "./machine";
-import { type MintRequest, mintToken, type ResolvedMintRequest } from "./mint";
+import { type MintRequest, mintToken, type ResolvedMintRequest, type TokenFlaw, tokenFlaws } from "./mint";
 import { createSigningKeys, type SigningKeys } from "./signing-keys";
 import { standardCloud } from "./standard-cloud";
 import { claimsFor, type IssuerNames, signToken, type TokenRequest } from "./tokens";
 import { openTokensFolder, type TokensFolder } from "./tokens-folder";
 
+export type { CloudDescription } from "./cloud-description";
+export type { Fault } from "./endpoint";
+export type { SimulatedIdentity, SimulatedMachine } from "./machine";
+export type { MintRequest, TokenFlaw } from "./mint";
+
 export interface AzureSimulatorOptions {
   readonly clock: Clock;
-  /** Of ids; the same bytes give the same tenants, identities and machines. Keys are fresh each time. */
+  /** Of ids; the same bytes give the same tenants, identities and machines. */
   readonly random: Random;
+  /** RSA pairs to sign with, in order, before fresh ones are made: four save half a second at the start. */
+  readonly signingKeys?: readonly KeyPair[];
   /** Default `standardCloud`. */
   readonly cloud?: CloudDescription;
   /**
@@ -76,6 +84,8 @@ export interface AzureSimulator {
   machine(name: string): SimulatedMachine;
   /** A user-assigned identity or an application, apart from any machine. */
   identity(name: string): SimulatedIdentity;
+  /** Every way in which `mint` can make a token wrong that no verifier may overlook. */
+  readonly tokenFlaws: readonly TokenFlaw[];
   /** A token for a test, right or wrong. */
   mint(request?: MintRequest): string;
   /** Stops listening, hanging requests included, and removes the challenge files. */
@@ -93,7 +103,7 @@ const defaultResource = "https://management.azure.com/";
 /** Builds the cloud and starts all its endpoints (about half a second, for RSA keys). Throws `malformed` and `exists`, with nothing left running. */
 export async function createAzureSimulator(options: AzureSimulatorOptions): Promise<AzureSimulator> {
   const cloud = buildCloud(options.cloud ?? standardCloud, options.random);
-  const keys = await createSigningKeys(certificateTime.now);
+  const keys = await createSigningKeys(certificateTime.now, options.signingKeys ?? []);
   const folder = await openTokensFolder(options.tokensFolder);
   const running: Closeable[] = [folder];
   try {
@@ -158,6 +168,7 @@ function start(
     tenant: (name) => simulatedTenant(name === undefined ? cloud.tenants[0] : named(cloud.tenants, name), entra.url, issuers),
     machine: (name) => named(machines, name),
     identity: (name) => simulatedIdentity(named(cloud.principals, name)),
+    tokenFlaws,
     mint: (request = {}) => mintToken({ keys, issuers, random }, resolve(cloud, request, clock.now())),
     close: () => closeAll(running),
   };
