@@ -1,0 +1,71 @@
+/**
+ * Logging in: an API key or a machine's own token for a session token. Needs no session, and tells apart as little as it can.
+ *
+ * Source: Conjur 5.3.1, config/routes.rb and app/controllers/authenticate_controller.rb.
+ */
+
+import type { Context } from "hono";
+import type { Broker, LoginRequest } from "../../core/broker";
+import { SecretBytes } from "../../model/secret-bytes";
+import { print } from "../front";
+import type { ConjurApp, ConjurEnv } from "./access";
+import { loginFailures } from "./errors";
+import { assertSegment, roleOfLogin } from "./names";
+import { jwtOf, sessionWire } from "./wire";
+
+/** An authenticator, its service and the login as the path has them. */
+interface LoginPath {
+  readonly authenticator: string;
+  readonly service?: string;
+  readonly account: string;
+  /** Empty where the token itself shall say who it is of. */
+  readonly login: string;
+}
+
+export function addLogins(app: ConjurApp, broker: Broker): void {
+  app.post("/authn/:account/:login/authenticate", async (c) => {
+    const request = begin(c, { authenticator: "authn", ...c.req.param() });
+    // The body is the key itself, to the byte, whatever type the client gives it.
+    return finish(c, broker, { ...request, credential: new SecretBytes(await bodyOf(c)) });
+  });
+
+  app.post("/:authenticator{authn-[^/]+}/:service/:account/:login/authenticate", async (c) => {
+    const request = begin(c, c.req.param());
+    return finish(c, broker, { ...request, credential: tokenIn(await bodyOf(c)) });
+  });
+
+  // One segment fewer: authn-jwt without a login, and for all others a login without a service, which no such service answers.
+  app.post("/:authenticator{authn-[^/]+}/:first/:second/authenticate", async (c) => {
+    const { authenticator, first, second } = c.req.param();
+    const hasOwnLogin = authenticator === "authn-jwt";
+    const request = begin(
+      c,
+      hasOwnLogin ? { authenticator, service: first, account: second, login: "" } : { authenticator, account: first, login: second },
+    );
+    return finish(c, broker, { ...request, credential: tokenIn(await bodyOf(c)) });
+  });
+}
+
+/** Reads the path, and counts the attempt before its body is looked at. */
+function begin(c: Context<ConjurEnv>, path: LoginPath): Omit<LoginRequest, "credential"> {
+  c.set("failures", loginFailures);
+  const { authenticator, service, account, login } = path;
+  assertSegment(account);
+  const role = login === "" ? undefined : roleOfLogin(account, login);
+  c.env.edge.admitLogin(c.env.context, role ?? `${account}:${login}`);
+  return { authenticator, account, role, claimed: login, ...(service === undefined ? {} : { service }) };
+}
+
+async function finish(c: Context<ConjurEnv>, broker: Broker, request: LoginRequest): Promise<Response> {
+  const session = await broker.login(request, c.env.context);
+  return print(sessionWire(session, c.req.header("accept-encoding")));
+}
+
+function tokenIn(body: Uint8Array): SecretBytes | undefined {
+  const jwt = jwtOf(body);
+  return jwt === undefined ? undefined : SecretBytes.ofText(jwt);
+}
+
+async function bodyOf(c: Context<ConjurEnv>): Promise<Uint8Array> {
+  return new Uint8Array(await c.req.arrayBuffer());
+}

@@ -1,0 +1,121 @@
+/**
+ * The Conjur front: every route of the protocol that is offered, at server level 1.24.0. Also below `/api`.
+ *
+ * Logins, credentials, resources and roles stand in the files of those names, reads in `reads.ts`. Source: Conjur 5.3.1, config/routes.rb.
+ */
+
+import type { AuthenticatorRef, Broker, PolicyMode, SecretReader } from "../../core/broker";
+import { PosternError } from "../../model/failures";
+import { SecretBytes } from "../../model/secret-bytes";
+import { queryOf } from "../form";
+import { type Front, type FrontApp, type HotRoute, print, wireOf } from "../front";
+import { type ConjurApp, createApp, mustBeKnown } from "./access";
+import { addCredentials } from "./credentials";
+import { failures, loadFailures, statusFailures, switchFailures } from "./errors";
+import { addLogins } from "./login";
+import { assertSegment, pathOf, resourceId, roleId } from "./names";
+import { addReads } from "./reads";
+import { addResources } from "./resources";
+import { addRoles } from "./roles";
+import { authenticatorsWire, empty, jsonWire, policyOutcomeWire, switchOf, versionWire, whoamiWire } from "./wire";
+
+export const conjur: Front = { name: "conjur", serve, reads };
+
+function serve(broker: Broker): FrontApp {
+  const app = createApp();
+  const hot = addReads(app, broker);
+  addInformation(app, broker);
+  addLogins(app, broker);
+  addCredentials(app, broker);
+  addAuthenticators(app, broker);
+  addPolicies(app, broker);
+  addResources(app, broker);
+  addRoles(app, broker);
+  addWrites(app, broker);
+  return bound(app, hot);
+}
+
+function reads(reader: SecretReader): FrontApp {
+  const app = createApp();
+  return bound(app, addReads(app, reader));
+}
+
+function bound(app: ConjurApp, hot: readonly HotRoute[]): FrontApp {
+  return {
+    name: conjur.name,
+    app,
+    hot,
+    takesPolicy: (path) => pathOf(path).startsWith("/policies/"),
+    refuse: (failure) => print(wireOf(failures, failure)),
+  };
+}
+
+function addInformation(app: ConjurApp, broker: Broker): void {
+  app.get("/", (c) => print(versionWire(c.req.header("accept"))));
+  app.get("/authenticators", () => print(authenticatorsWire(broker.listAuthenticators())));
+  app.get("/whoami", async (c) => {
+    const caller = mustBeKnown(c.get("caller"));
+    await broker.whoAmI(caller);
+    return print(whoamiWire(caller));
+  });
+}
+
+/** The switch and the health of an authenticator; `service` is absent for the one that has none. */
+function addAuthenticators(app: ConjurApp, broker: Broker): void {
+  app.on("PATCH", ["/:authenticator{authn[^/]*}/:account", "/:authenticator{authn-[^/]+}/:service/:account"], async (c) => {
+    const caller = mustBeKnown(c.get("caller"));
+    const enabled = switchOf(new Uint8Array(await c.req.arrayBuffer()), c.req.header("content-type"));
+    c.set("failures", switchFailures);
+    await broker.setAuthenticatorEnabled(caller, authenticatorIn(c.req.param()), enabled);
+    return print(empty(204));
+  });
+
+  app.on("GET", ["/:authenticator{authn[^/]*}/:account/status", "/:authenticator{authn-[^/]+}/:service/:account/status"], async (c) => {
+    const caller = mustBeKnown(c.get("caller"));
+    c.set("failures", statusFailures);
+    await broker.authenticatorStatus(caller, authenticatorIn(c.req.param()));
+    return print(jsonWire(200, { status: "ok" }));
+  });
+}
+
+function authenticatorIn(path: Readonly<Record<string, string>>): AuthenticatorRef {
+  const { authenticator = "", service, account = "" } = path;
+  assertSegment(account);
+  return { account, authenticator, ...(service === undefined ? {} : { service }) };
+}
+
+const policyModes: ReadonlyMap<string, PolicyMode> = new Map([
+  ["POST", "create"],
+  ["PATCH", "update"],
+  ["PUT", "replace"],
+]);
+
+function addPolicies(app: ConjurApp, broker: Broker): void {
+  app.on([...policyModes.keys()], "/policies/:account/policy/:id{.+}", async (c) => {
+    const caller = mustBeKnown(c.get("caller"));
+    c.set("failures", loadFailures);
+    const { account, id } = c.req.param();
+    const policy = roleId(account, "policy", id);
+    // A client that asks for a rehearsal must never get the performance.
+    if (queryOf(c.req.url).one("dryRun")?.trim().toLowerCase() === "true") throw notOffered("dry run");
+    const text = new Uint8Array(await c.req.arrayBuffer());
+    const mode = policyModes.get(c.req.method) ?? "create";
+    return print(policyOutcomeWire(await broker.loadPolicy(caller, { policy, mode, text })));
+  });
+}
+
+function addWrites(app: ConjurApp, broker: Broker): void {
+  app.post("/secrets/:account/variable/:id{.+}", async (c) => {
+    const caller = mustBeKnown(c.get("caller"));
+    const { account, id } = c.req.param();
+    const variable = resourceId(account, "variable", id);
+    // The same URL with this member asks for a rotation, and its body is no value.
+    if (queryOf(c.req.url).has("expirations")) throw notOffered("expiration");
+    await broker.writeSecret(caller, variable, new SecretBytes(new Uint8Array(await c.req.arrayBuffer())));
+    return print(empty(201));
+  });
+}
+
+function notOffered(what: string): PosternError {
+  return new PosternError({ code: "unsupported", kind: "feature", what });
+}

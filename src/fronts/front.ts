@@ -1,0 +1,99 @@
+/**
+ * What a front is: a whole foreign wire protocol over the broker. And what all fronts share: the things of one request, and the way from a thrown
+ * error to an answer.
+ *
+ * A front parses, asks, prints. It decides nothing, and its only state is its route table.
+ */
+
+import type { Hono } from "hono";
+import type { Broker, SecretReader } from "../core/broker";
+import { type Failure, type FailureCode, failureOf } from "../model/failures";
+import type { RequestContext } from "../model/types";
+
+export interface Front {
+  /** As in `RequestContext.dialect` and in metrics: `conjur`. */
+  readonly name: string;
+  /** Everything the protocol offers. */
+  serve(broker: Broker): FrontApp;
+  /** The routes that only read secrets: all that a machine's own agent offers. */
+  reads(reader: SecretReader): FrontApp;
+}
+
+/** A front bound to what it asks. */
+export interface FrontApp {
+  readonly name: string;
+  /** Every route, with an error handler of its own; answers whatever is asked, refusals included. */
+  readonly app: Pick<Hono<FrontEnv>, "fetch" | "request">;
+  /** The few routes that may skip the router. Each is also in `app`, by the same handler. */
+  readonly hot: readonly HotRoute[];
+  /** Whether a request to this path may carry a policy-sized body; `path` is raw, without query. */
+  takesPolicy(path: string): boolean;
+  /** A failure found before any route was chosen, in the protocol's own shape. */
+  refuse(failure: Failure): Response;
+}
+
+/** A `GET` by its pattern in the runtime's own router: `/secrets/:account/variable/*`. The handler reads names from the URL itself. */
+export interface HotRoute {
+  readonly path: string;
+  answer(request: Request, bindings: FrontBindings): Response | Promise<Response>;
+}
+
+/** What the listener hands over with a request; Hono's handlers find it in `c.env`. */
+export interface FrontBindings {
+  readonly context: RequestContext;
+  readonly edge: Edge;
+}
+
+export interface FrontEnv {
+  Bindings: FrontBindings;
+}
+
+/** What the listener does for fronts beside carrying requests. */
+export interface Edge {
+  /** Counts one attempt to log in against the client's address and the identity it claims. Throws `throttled`. */
+  admitLogin(context: RequestContext, identity: string): void;
+  /** Tells the operator of an `internal` failure. What the client gets of it is its request id. */
+  report(error: unknown, context: RequestContext): void;
+}
+
+/** An answer before it is a `Response`. */
+export interface Wire {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Absent: no body at all. */
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+}
+
+export type FailureOf = { readonly [C in FailureCode]: Extract<Failure, { readonly code: C }> };
+
+/** How a front prints every failure there is. A new failure code does not compile until each front has answered for it. */
+export type FailureTable = { readonly [C in FailureCode]: (failure: FailureOf[C]) => Wire };
+
+/** The wire of a failure by a front's table. */
+export function wireOf(table: FailureTable, failure: Failure): Wire {
+  return entry(table, failure.code, failure);
+}
+
+/** The answer to anything thrown. An error that no one threw on purpose is reported, and shows nothing of itself. */
+export function refuseBy(table: FailureTable, error: unknown, bindings: FrontBindings): Response {
+  const failure = failureOf(error);
+  if (failure.code === "internal") bindings.edge.report(error, bindings.context);
+  return print(wireOf(table, failure));
+}
+
+/**
+ * Prints an answer. Every one of them may concern a credential or a value, so none may be kept by a cache or be guessed at by a browser.
+ *
+ * The length is stated, because answers to `HEAD` lose their body on the way out and would state zero.
+ */
+export function print(wire: Wire): Response {
+  const { status, body } = wire;
+  const headers: Record<string, string> = { "cache-control": "no-store", "x-content-type-options": "nosniff", ...wire.headers };
+  if (status === 204) return new Response(null, { status, headers });
+  headers["content-length"] = String(body === undefined ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.byteLength);
+  return new Response(body ?? null, { status, headers });
+}
+
+function entry<C extends FailureCode>(table: FailureTable, code: C, failure: FailureOf[C]): Wire {
+  return table[code](failure);
+}
