@@ -7,8 +7,8 @@
  * npm registry, each held against the integrity in scripts/toolchain/package-lock.json and bun.lock.
  */
 
-import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { dirname, relative, resolve } from "node:path";
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { BunPlugin } from "bun";
 import { fetchPackageFile } from "./packages";
@@ -38,8 +38,10 @@ async function build(target: Target, outfile: string): Promise<void> {
     ? process.execPath
     : await fetchPackageFile({ root, name: runtime, path: runtimeFile, lock: "scripts/toolchain/package-lock.json" });
 
-  mkdirSync(dirname(outfile), { recursive: true });
-  rmSync(outfile, { force: true });
+  // Built beside its place and renamed: whoever runs the old binary, or builds at the same time, is not disturbed.
+  const workshop = join(dirname(outfile), `.building-${process.pid}`);
+  const unfinished = join(workshop, basename(outfile));
+  mkdirSync(workshop, { recursive: true });
   const result = await Bun.build({
     entrypoints: [`${root}/src/main.ts`, `${root}/src/server/worker-main.ts`],
     root: `${root}/src`,
@@ -51,12 +53,14 @@ async function build(target: Target, outfile: string): Promise<void> {
     bytecode: true,
     define: { "process.env.LIBSQL_JS_DEV": "undefined" },
     plugins: [embedAddon(addonFile)],
-    compile: { target: bun, outfile, executablePath, execArgv: runtimeFlags, autoloadDotenv: false, autoloadBunfig: false },
+    compile: { target: bun, outfile: unfinished, executablePath, execArgv: runtimeFlags, autoloadDotenv: false, autoloadBunfig: false },
   });
   for (const log of result.logs) console.error(log);
   if (!result.success) stop("the build failed");
 
-  requireContains(outfile, addonFile);
+  requireContains(unfinished, addonFile);
+  renameSync(unfinished, outfile);
+  rmSync(workshop, { recursive: true });
   const seconds = (Bun.nanoseconds() - started) / 1e9;
   console.log(
     `${relative(process.cwd(), outfile)}: ${(statSync(outfile).size / 1e6).toFixed(1)} MB for ${target}, in ${seconds.toFixed(1)} s`,
