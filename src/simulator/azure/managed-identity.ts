@@ -71,8 +71,9 @@ export function createManagedIdentitySource(deps: ManagedIdentityDeps): ManagedI
       return { error: "unauthorized_client", description: refusalText("not_assigned", principal.clientId).description };
     }
     const host = principal.kind === "user-assigned" ? { hostResourceId: deps.machine.resourceId } : {};
-    const accessToken = deps.issue({ principal, audience, requested: resource, clientAuthentication: "2", ...host });
-    const notBefore = Math.floor(deps.now() / 1000);
+    const now = deps.now();
+    const accessToken = deps.issue({ principal, audience, requested: resource, clientAuthentication: "2", now, ...host });
+    const notBefore = Math.floor(now / 1000);
     return { principal, accessToken, resource, notBefore, expiresOn: notBefore + tokenLifetimeSeconds };
   }
 

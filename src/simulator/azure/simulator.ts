@@ -132,8 +132,8 @@ function start(
     if (options.issuerStyle !== "azure") return own;
     return version === 1 ? `https://sts.windows.net/${tenantId}/` : `https://login.microsoftonline.com/${tenantId}/v2.0`;
   };
-  const issue = (grant: Omit<TokenRequest, "version" | "now">): string => {
-    const request = { ...grant, version: grant.audience.tokenVersion, now: clock.now() };
+  const issue = (grant: Omit<TokenRequest, "version">): string => {
+    const request = { ...grant, version: grant.audience.tokenVersion };
     return signToken(claimsFor(request, issuers, random), keys.key("current"), request.version);
   };
 

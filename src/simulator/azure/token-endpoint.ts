@@ -17,6 +17,7 @@ export type Issue = (grant: {
   readonly audience: Audience;
   readonly requested: string;
   readonly clientAuthentication: "1" | "2";
+  readonly now: Instant;
 }) => string;
 
 /** Whose service accounts' tokens count as assertions. `verifies` looks at the signature alone. */
@@ -40,6 +41,8 @@ type Proof = { readonly clientAuthentication: "1" | "2" } | { readonly refused: 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const exchangeAudience = "api://AzureADTokenExchange";
 const defaultScope = "/.default";
+// Entra ID's answers are a second behind the token's own `exp`.
+const answeredLifetime = tokenLifetimeSeconds - 1;
 
 export async function answerTokenRequest(deps: TokenEndpointDeps, call: Call): Promise<Response> {
   if (call.method !== "POST") return entraError(deps, "post_only");
@@ -63,7 +66,9 @@ export async function answerTokenRequest(deps: TokenEndpointDeps, call: Call): P
   const audience = findAudience(deps.cloud, requested);
   if (audience === undefined) return entraError(deps, "unknown_audience", requested);
   if (isRefusedAssignment(audience, principal)) return entraError(deps, "not_assigned", clientId);
-  return json(200, body(deps, requested, deps.issue({ principal, audience, requested, clientAuthentication: proof.clientAuthentication })));
+  const now = deps.now();
+  const token = deps.issue({ principal, audience, requested, clientAuthentication: proof.clientAuthentication, now });
+  return json(200, deps.version === 2 ? numberBody(token) : textBody(token, requested, now));
 }
 
 /** Whether the audience wants an assigned role and this principal has none. */
@@ -103,14 +108,16 @@ function payloadOf(token: string): Claims | undefined {
   }
 }
 
-function body(deps: TokenEndpointDeps, resource: string, token: string): object {
-  const expiresIn = tokenLifetimeSeconds - 1;
-  if (deps.version === 2) return { token_type: "Bearer", expires_in: expiresIn, ext_expires_in: expiresIn, access_token: token };
-  const nowSeconds = Math.floor(deps.now() / 1000);
+function numberBody(token: string): object {
+  return { token_type: "Bearer", expires_in: answeredLifetime, ext_expires_in: answeredLifetime, access_token: token };
+}
+
+function textBody(token: string, resource: string, now: Instant): object {
+  const nowSeconds = Math.floor(now / 1000);
   return {
     token_type: "Bearer",
-    expires_in: String(expiresIn),
-    ext_expires_in: String(expiresIn),
+    expires_in: String(answeredLifetime),
+    ext_expires_in: String(answeredLifetime),
     expires_on: String(nowSeconds + tokenLifetimeSeconds),
     not_before: String(nowSeconds),
     resource,
