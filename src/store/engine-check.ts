@@ -1,7 +1,7 @@
 /** Whether this machine can run the database engine at all: for the operator's self-test, on a database of its own. */
 
 import { join } from "node:path";
-import { createClient } from "@libsql/client";
+import { createClient } from "@libsql/client/sqlite3";
 import { PosternError } from "../model/failures";
 
 /**
