@@ -9,6 +9,7 @@
 
 import { createAuthority } from "../../crypto/certificate";
 import type { KeyPair } from "../../crypto/signing";
+import { PosternError } from "../../model/failures";
 import type { Clock, Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
 import { type Audience, buildCloud, type Cloud, findAudience, named, type Tenant } from "./cloud";
@@ -84,6 +85,8 @@ export interface AzureSimulator {
   machine(name: string): SimulatedMachine;
   /** A user-assigned identity or an application, apart from any machine. */
   identity(name: string): SimulatedIdentity;
+  /** The application id of an audience: the `aud` of its version 2 tokens. Throws `not_found`. */
+  applicationId(resource: string): string;
   /** Every way in which `mint` can make a token wrong that no verifier may overlook. */
   readonly tokenFlaws: readonly TokenFlaw[];
   /** A token for a test, right or wrong. */
@@ -168,6 +171,11 @@ function start(
     tenant: (name) => simulatedTenant(name === undefined ? cloud.tenants[0] : named(cloud.tenants, name), entra.url, issuers),
     machine: (name) => named(machines, name),
     identity: (name) => simulatedIdentity(named(cloud.principals, name)),
+    applicationId: (resource) => {
+      const audience = findAudience(cloud, resource);
+      if (audience === undefined) throw new PosternError({ code: "not_found", target: `simulated ${resource}` });
+      return audience.appId;
+    },
     tokenFlaws,
     mint: (request = {}) => mintToken({ keys, issuers, random }, resolve(cloud, request, clock.now())),
     close: () => closeAll(running),

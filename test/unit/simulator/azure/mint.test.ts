@@ -36,7 +36,7 @@ describe("a minted token", () => {
     const claims = part(token, 1);
     expect(part(token, 0)).toEqual({ typ: "JWT", alg: "RS256", kid: expect.any(String) });
     expect(claims).toMatchObject({ iss: tenant.issuers.v2, azp: simulator.machine("vm").identity().clientId, azpacr: "2", ver: "2.0" });
-    expect(claims.aud).toMatch(/^[0-9a-f-]{36}$/);
+    expect(claims.aud).toBe(simulator.applicationId("https://v2.postern.example/"));
     expect(["appid", "appidacr", "idp"].filter((name) => Object.hasOwn(claims, name))).toEqual([]);
   });
 

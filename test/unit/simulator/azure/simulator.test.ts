@@ -108,6 +108,7 @@ describe("the simulator", () => {
       () => simulator.machine("other"),
       () => simulator.tenant("other"),
       () => simulator.identity("other"),
+      () => simulator.applicationId("https://other.example"),
       () => simulator.mint({ machine: "other" }),
       () => simulator.mint({ machine: "vm", identity: "other" }),
       () => simulator.mint({ key: "retired" }),
