@@ -1,0 +1,77 @@
+/**
+ * What is legal in a policy and yet hardly meant: said to whoever loads it, and an error to whoever only checks.
+ */
+
+import type { PolicyProblem } from "../../model/failures";
+import type { DraftAnnotation, DraftRecord } from "./draft";
+import { didYouMean, printable } from "./problems";
+
+/** `authn-azure`, and the attributes a role may restrict: `subscription-id`. No attributes: any name may be one. */
+export interface KnownAuthenticator {
+  readonly type: string;
+  readonly attributes: readonly string[];
+}
+
+export interface Findings {
+  readonly warnings: readonly string[];
+  /** Annotations that will make every login by that authenticator fail. */
+  readonly findings: readonly PolicyProblem[];
+}
+
+/** Looks at the annotations of all records. */
+export function findInAnnotations(records: readonly DraftRecord[], authenticators: readonly KnownAuthenticator[]): Findings {
+  const warnings = new Set<string>();
+  const findings: PolicyProblem[] = [];
+  for (const record of records) {
+    for (const annotation of record.annotations) {
+      if (attributeWords.has(annotation.name)) {
+        // The text is Conjur's own (5.3.1); clients show it as it is.
+        warnings.add(
+          `Annotation '${annotation.name}' matches a known policy attribute. This annotation will not be treated as a standard attribute and may not have the intended effect.`,
+        );
+      }
+      if (record.kind !== "host" && record.kind !== "user") continue;
+      const finding = findInAttribute(annotation, authenticators);
+      if (finding === undefined) continue;
+      warnings.add(`Line ${annotation.line}: ${finding.message}${finding.advice === undefined ? "" : ` (${finding.advice})`}`);
+      if (finding.isError) {
+        const { message, advice } = finding;
+        findings.push({ message, line: annotation.line, column: annotation.column, ...(advice === undefined ? {} : { advice }) });
+      }
+    }
+  }
+  return { warnings: [...warnings], findings };
+}
+
+interface AttributeFinding {
+  readonly message: string;
+  readonly advice?: string | undefined;
+  readonly isError: boolean;
+}
+
+/** Judges `authn-azure/NAME` and `authn-azure/SERVICE/NAME`. */
+function findInAttribute(annotation: DraftAnnotation, authenticators: readonly KnownAuthenticator[]): AttributeFinding | undefined {
+  const [type = "", ...path] = annotation.name.split("/");
+  const written = printable(annotation.name);
+  const known = authenticators.find((each) => each.type === type);
+  if (known === undefined) {
+    const meant = authenticators.find((each) => each.type === type.trim().toLowerCase());
+    return meant && { message: `Annotation '${written}' restricts nothing`, advice: `did you mean '${meant.type}/'?`, isError: true };
+  }
+  const attribute = path.at(-1) ?? "";
+  if (path.length === 0 || path.length > 2) return undefined;
+  if (known.attributes.length > 0 && !known.attributes.includes(attribute)) {
+    const advice = didYouMean(attribute, known.attributes) ?? `${type} knows ${known.attributes.join(", ")}`;
+    return { message: `Annotation '${written}' names no attribute of ${type}; its logins will be refused`, advice, isError: true };
+  }
+  if (annotation.value !== "") return undefined;
+  return { message: `Annotation '${written}' is empty and restricts nothing`, advice: "give it a value or remove it", isError: false };
+}
+
+/** Source: Conjur 5.3.1; every word that is an attribute somewhere in the language. */
+const attributeWords: ReadonlySet<string> = new Set(
+  (
+    "id owner body user annotations restricted_to permit deny role privileges resource grant revoke member host-factory layers layer variable " +
+    "kind mime_type delete record group host webservice"
+  ).split(" "),
+);

@@ -1,0 +1,30 @@
+/** What a loader should hear though the load goes through. */
+
+/** Notes something about a line. */
+export type Warn = (line: number, text: string) => void;
+
+export interface Warnings {
+  readonly warn: Warn;
+  add(text: string): void;
+  /** Each once, in the order found; the last one counts those left out. */
+  list(): readonly string[];
+}
+
+// A load of thousands of rows of another branch has one thing to say, not thousands.
+const maxWarnings = 100;
+
+export function createWarnings(): Warnings {
+  const found = new Set<string>();
+  const add = (text: string): void => {
+    found.add(text);
+  };
+  return {
+    add,
+    warn: (line, text) => add(`Line ${line}: ${text}`),
+    list() {
+      const all = [...found];
+      if (all.length <= maxWarnings) return all;
+      return [...all.slice(0, maxWarnings), `${all.length - maxWarnings} more warnings are left out`];
+    },
+  };
+}
