@@ -51,8 +51,9 @@ const maxKeyIdLength = 256;
 const minModulusBits = 2048;
 // Larger ones make a single verification slow; no issuer uses them.
 const maxModulusBits = 8192;
+// With the exponent 1 every message is its own signature; nobody uses more than 32 bits.
+const maxExponent = 0xffff_ffffn;
 const shownLength = 64;
-const dot = 0x2e;
 // The end of the year 9999: what is later is no time, and seconds up to here stay exact as milliseconds.
 const lastSecond = 253_402_300_799;
 
@@ -75,14 +76,15 @@ const Jwks = v.object({ keys: v.pipe(v.array(v.unknown()), v.maxLength(maxKeys))
  */
 export function parseJwt(token: SecretBytes, algorithms: readonly JwtAlgorithm[], checks: CheckList): Jwt {
   checks.expect(token.byteLength <= maxTokenBytes, "token_size", `${token.byteLength} bytes; at most ${maxTokenBytes}`);
-  const bytes = Buffer.from(token.reveal().buffer, token.reveal().byteOffset, token.byteLength);
-  const first = bytes.indexOf(dot);
-  const second = bytes.indexOf(dot, first + 1);
-  const hasTwoDots = first > 0 && second > first + 1 && bytes.indexOf(dot, second + 1) < 0;
+  const bytes = token.reveal();
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  const first = text.indexOf(".");
+  const second = text.indexOf(".", first + 1);
+  const hasTwoDots = first > 0 && second > first + 1 && text.indexOf(".", second + 1) < 0;
   if (!hasTwoDots) checks.fail("token_form", "not three parts");
-  const header = decodePart(bytes.subarray(0, first));
-  const payload = decodePart(bytes.subarray(first + 1, second));
-  const signature = decodePart(bytes.subarray(second + 1));
+  const header = decodePart(text.slice(0, first));
+  const payload = decodePart(text.slice(first + 1, second));
+  const signature = decodePart(text.slice(second + 1));
   if (header === undefined || payload === undefined || signature === undefined) checks.fail("token_form", "a part is not base64url");
   checks.pass("token_form");
 
@@ -144,9 +146,14 @@ function importKey(candidate: unknown): VerificationKey | undefined {
   if (!parsed.success) return undefined;
   const { kid, n, e, issuer } = parsed.output;
   const key = importRsa(n, e);
-  const bits = key?.asymmetricKeyDetails?.modulusLength ?? 0;
-  if (key === undefined || bits < minModulusBits || bits > maxModulusBits) return undefined;
+  if (key === undefined || !isStrong(key)) return undefined;
   return { keyId: kid, material: `${n}.${e}`, key, ...(issuer === undefined ? {} : { issuer }) };
+}
+
+function isStrong(key: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+  const isOddExponent = publicExponent >= 3n && publicExponent <= maxExponent && publicExponent % 2n === 1n;
+  return isOddExponent && modulusLength >= minModulusBits && modulusLength <= maxModulusBits;
 }
 
 function importRsa(n: string, e: string): KeyObject | undefined {
@@ -187,10 +194,9 @@ function readPart(bytes: Uint8Array, check: string, checks: CheckList): JsonObje
 }
 
 /** Undefined unless the text is the one canonical spelling of its bytes: the decoder itself takes padding, white space and stray bits. */
-function decodePart(part: Buffer): Buffer | undefined {
-  const text = part.toString("latin1");
-  const bytes = Buffer.from(text, "base64url");
-  return bytes.toString("base64url") === text ? bytes : undefined;
+function decodePart(part: string): Uint8Array | undefined {
+  const bytes = Buffer.from(part, "base64url");
+  return bytes.toString("base64url") === part ? bytes : undefined;
 }
 
 function isTime(value: unknown): value is number {
