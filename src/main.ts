@@ -3,16 +3,26 @@
 import { run } from "./cli/cli";
 import { unsafeEnvironment } from "./config/config";
 
-/** EX_CONFIG of sysexits.h. */
+// sysexits.h: EX_CONFIG and EX_SOFTWARE.
 const misconfigured = 78;
+const defective = 70;
 
-const unsafe = unsafeEnvironment();
-if (unsafe.length > 0) {
-  const them = unsafe.length === 1 ? "it makes" : "they make";
-  console.error(
-    `postern: not started, because the environment sets ${unsafe.join(", ")}: ${them} the runtime load code, open a debugger or drop a protection`,
-  );
-  process.exitCode = misconfigured;
-} else {
-  process.exitCode = await run(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const unsafe = unsafeEnvironment();
+  if (unsafe.length > 0) {
+    const them = unsafe.length === 1 ? "it makes" : "they make";
+    console.error(
+      `postern: not started, because the environment sets ${unsafe.join(", ")}: ${them} the runtime load code, open a debugger or drop a protection`,
+    );
+    return misconfigured;
+  }
+  try {
+    return await run(argv);
+  } catch (error) {
+    // The runtime would print the minified source around the place as well.
+    console.error(`postern: ${error instanceof Error ? error.stack : "a thrown value that is no error"}`);
+    return defective;
+  }
 }
