@@ -146,13 +146,13 @@ export function createIssuers(deps: IssuersDeps): Issuers {
     return await join(flight, entry, source);
   }
 
-  /** The set after a look for a key id it does not have, or as it is when none may be made or the fetch fails. */
+  /** The set after a look for a key id it does not have, or as it is when none may be made, too many wait for it, or it fails. */
   async function lookUp(source: IssuerSource, entry: Entry, current: TrustedIssuer, keyId: string): Promise<TrustedIssuer> {
     const nowMs = clock.monotonicMs();
     if (nowMs - (entry.missing.get(keyId) ?? Number.NEGATIVE_INFINITY) < minuteMs) return current;
     const mayBegin = nowMs - entry.lookedUpAtMs >= betweenLookUpsMs;
     const flight = entry.flight ?? (mayBegin ? flightOf(source, entry) : undefined);
-    if (flight === undefined || entry.waiters >= maxWaiters) return current;
+    if (flight === undefined) return current;
     entry.lookedUpAtMs = nowMs;
     try {
       const renewed = await join(flight, entry, source);

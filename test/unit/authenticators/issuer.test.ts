@@ -64,6 +64,14 @@ describe("an issuer", () => {
     expect(await issuers.trusted(source)).toBeDefined();
   });
 
+  test("answers with what it has when too many wait for an unknown key id", async () => {
+    const { issuers, web } = createFakeEntra({ maxWaiters: 1 });
+    await issuers.trusted(source);
+    web.pages.set(v1Document, () => new Promise(() => undefined));
+    void issuers.trusted(source, "forged-1");
+    expect((await issuers.trusted(source, "forged-2")).keys.has("key-a")).toBe(true);
+  });
+
   test("found elsewhere is another issuer, at once", async () => {
     const { issuers, web } = createFakeEntra();
     await issuers.trusted(source);

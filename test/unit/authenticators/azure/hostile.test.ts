@@ -103,6 +103,6 @@ describe("a hostile token", () => {
     ]) {
       expect(await ofText(text)).toBe("unauthenticated");
     }
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(2000);
   });
 });

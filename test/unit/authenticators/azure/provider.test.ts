@@ -52,6 +52,7 @@ describe("provider-uri", () => {
       `https://login.microsoftonline.com/${tenant}/oauth2/v2.0`,
       `https://login.microsoftonline.com/evil/${tenant}`,
       `https://sts.windows.net//${tenant}/`,
+      `https://127.0.0.1:8443//${tenant}/`,
       `https://sts.windows.net/${tenant}//`,
       `https://sts.windows.net/${tenant}/?x=1`,
       `https://sts.windows.net/${tenant}/#x`,
