@@ -25,6 +25,8 @@ export interface Demand {
   readonly count?: number;
   /** Decided on this graph instead of the present one. */
   readonly graph?: Graph;
+  /** What else must hold; throws the refusal. Asked after the privilege. */
+  readonly requires?: () => void;
 }
 
 export interface Gate {
@@ -53,7 +55,10 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
     if (resource === undefined) return undefined;
     projection.assertSound(caller.account);
     const rule = privilege === undefined ? undefined : graph.permits(caller.role, privilege, resource);
-    if (rule !== undefined) return ruleText(rule);
+    if (rule !== undefined) {
+      demand.requires?.();
+      return ruleText(rule);
+    }
     const isVisible = graph.sees(caller.role, resource);
     if (privilege === undefined && isVisible) return "visible";
     const explanation = explainRefusal(graph, caller.role, privilege, resource);

@@ -10,7 +10,6 @@ import type { AccountName, Kind, ResourceId, RoleId } from "../model/ids";
 import type { SecretBytes } from "../model/secret-bytes";
 import type {
   Annotation,
-  AuditRecord,
   Caller,
   Grant,
   Instant,

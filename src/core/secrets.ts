@@ -5,7 +5,7 @@ import { PosternError } from "../model/failures";
 import { accountOf, type ResourceId } from "../model/ids";
 import type { Store } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
-import type { Caller, Change } from "../model/types";
+import type { Caller, Change, Instant } from "../model/types";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { SecretRef, SecretVersion } from "./operations";
@@ -15,6 +15,8 @@ export interface Secrets {
   read(caller: Caller, secret: SecretRef): Promise<SecretVersion>;
   readMany(caller: Caller, ids: readonly ResourceId[]): Promise<ReadonlyMap<ResourceId, SecretVersion>>;
   write(caller: Caller, id: ResourceId, value: SecretBytes): Promise<void>;
+  /** The changes that make `value` the newest version and drop the oldest beyond those kept; none when it already is. */
+  successor(graph: Graph, id: ResourceId, value: SecretBytes, now: Instant): readonly Change[];
 }
 
 export interface SecretsDeps {
@@ -36,9 +38,7 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
     return mimeType === undefined ? opened : { ...opened, mimeType };
   }
 
-  /** The changes that make `value` the newest version; none when it already is. */
-  function successor(graph: Graph, id: ResourceId, value: SecretBytes, now: number): readonly Change[] {
-    if (graph.resource(id) === undefined) throw new PosternError({ code: "not_found", target: id, because: "resource_missing" });
+  function successor(graph: Graph, id: ResourceId, value: SecretBytes, now: Instant): readonly Change[] {
     const versions = graph.secretVersions(id);
     const newest = versions.at(-1);
     const present = newest === undefined ? undefined : store.secretValue(id, newest.version);
@@ -51,6 +51,8 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
   }
 
   return {
+    successor,
+
     read(caller, secret) {
       const demand = { operation: "secret.read", resource: secret.id, privilege: "execute" };
       return gate.release(caller, secret.version === undefined ? demand : { ...demand, version: secret.version }, (graph) =>
@@ -79,7 +81,11 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
       return gate.change(caller, { operation: "secret.write", resource: id, privilege: "update" }, async () => {
         if (isBlank(value))
           throw new PosternError({ code: "malformed", where: "value", expected: "a value that is not empty", kind: "argument" });
-        await projection.write(accountOf(id), now, (graph) => ({ changes: successor(graph, id, value, now), result: undefined }));
+        await projection.write(accountOf(id), now, (graph) => {
+          // Removed between the decision and this write's turn.
+          if (graph.resource(id) === undefined) throw new PosternError({ code: "not_found", target: id, because: "resource_missing" });
+          return { changes: successor(graph, id, value, now), result: undefined };
+        });
       });
     },
   };

@@ -135,7 +135,7 @@ function verifySignature(token: SecretBytes, signers: Signers): Claims {
   const header = jsonObject(decode(protectedPart).toString("utf8"), "token_malformed");
   const found = signers.byKeyId(textMember(header, "kid"));
   if (found === undefined) throw refused("token_key_unknown");
-  if (header["alg"] !== found.signer.algorithm || header["typ"] !== tokenType) throw refused("token_kind");
+  if (header.alg !== found.signer.algorithm || header.typ !== tokenType) throw refused("token_kind");
   if (!found.signer.verify(Buffer.from(`${protectedPart}.${payload}`), decode(textMember(parts, "signature"))))
     throw refused("token_signature");
   return claimsOf(jsonObject(decode(payload).toString("utf8"), "token_malformed"), found.account);

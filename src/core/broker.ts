@@ -1,0 +1,133 @@
+/**
+ * The core's door: every operation of Postern, bound to what it needs. No logic of its own.
+ */
+
+import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, Store } from "../model/ports";
+import { createAccounts } from "./accounts";
+import { createAuthenticators } from "./authenticators";
+import { createCredentials } from "./credentials";
+import { createDecisionIds } from "./decisions";
+import { createGate } from "./gate";
+import { createHosts } from "./hosts";
+import { createLogin } from "./login";
+import type { Broker, Operator } from "./operations";
+import { createPolicies } from "./policies";
+import type { PlanInput, PlanOutput } from "./policy/task";
+import { createProjection } from "./projection";
+import { createResources } from "./resources";
+import { createRoles } from "./roles";
+import { createSecrets } from "./secrets";
+import { createSessions } from "./sessions";
+import { createSigners, type SignatureAlgorithm } from "./signers";
+
+export type * from "./operations";
+
+export interface BrokerDeps {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly audit: AuditLog;
+  readonly meter: Meter;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Makes RSA signatures off the serving thread. */
+  readonly offload: Offload;
+  /** Plans policies, off the serving thread too. */
+  readonly planPolicy: (input: PlanInput) => Promise<PlanOutput>;
+  readonly authenticators: readonly Authenticator[];
+  readonly settings: BrokerSettings;
+}
+
+export interface BrokerSettings {
+  readonly signature: SignatureAlgorithm;
+  readonly userSessionSeconds: number;
+  readonly hostSessionSeconds: number;
+  readonly secretVersionsKept: number;
+  readonly policyVersionsKept: number;
+  /** On in every account: `authn-azure/AzureAE1`. */
+  readonly enabledAuthenticators: readonly string[];
+  /** Whether a restricted role's sessions are refused from outside its networks; Conjur's own servers check the login alone. */
+  readonly checksAddressOnUse: boolean;
+}
+
+export interface BrokerParts {
+  readonly broker: Broker;
+  readonly operator: Operator;
+  /** For metrics: how many verified tokens are remembered. */
+  readonly rememberedSessions: () => number;
+}
+
+/** Loads the facts, makes the signing keys of accounts that have none, and binds everything. */
+export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
+  const { store, keyring, audit, meter, clock, random, offload, settings } = deps;
+  const projection = await createProjection(store);
+  const gate = createGate({ projection, audit, meter, nextDecision: createDecisionIds(random) });
+  const names = [...projection.graph().accounts()].map((account) => account.name);
+  const signers = await createSigners({ keyring, offload, algorithm: settings.signature }, names);
+  const credentials = createCredentials({ projection, random });
+  const sessions = createSessions({
+    projection,
+    signers,
+    clock,
+    userLifetimeSeconds: settings.userSessionSeconds,
+    hostLifetimeSeconds: settings.hostSessionSeconds,
+    checksAddressOnUse: settings.checksAddressOnUse,
+  });
+  const authenticators = createAuthenticators({
+    projection,
+    gate,
+    store,
+    installed: deps.authenticators,
+    enabledByConfiguration: settings.enabledAuthenticators,
+  });
+  const login = createLogin({ projection, gate, sessions, credentials, authenticators });
+  const secrets = createSecrets({ projection, gate, store, versionsKept: settings.secretVersionsKept });
+  const hosts = createHosts({ projection, gate, login, credentials, store });
+  const policies = createPolicies({
+    projection,
+    gate,
+    credentials,
+    secrets,
+    planPolicy: deps.planPolicy,
+    authenticators: deps.authenticators,
+    versionsKept: settings.policyVersionsKept,
+  });
+  const resources = createResources({ projection, gate, store });
+  const roles = createRoles({ projection, gate });
+  const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
+
+  const broker: Broker = {
+    identify: (presented, context) => sessions.verify(presented.token, context),
+    read: secrets.read,
+    readMany: secrets.readMany,
+    login: login.login,
+    exchangeForApiKey: hosts.exchangeForApiKey,
+    rotateOwnApiKey: hosts.rotateOwnApiKey,
+    rotateApiKey: hosts.rotateApiKey,
+    changePassword: hosts.changePassword,
+    whoAmI: (caller) => gate.release(caller, { operation: "identity.check" }, () => undefined),
+    loadPolicy: policies.load,
+    writeSecret: secrets.write,
+    showResource: resources.show,
+    listResources: resources.list,
+    countResources: resources.count,
+    check: resources.check,
+    permittedRoles: resources.permittedRoles,
+    showRole: roles.show,
+    heldRoles: roles.held,
+    memberships: roles.memberships,
+    members: roles.members,
+    addMember: roles.addMember,
+    removeMember: roles.removeMember,
+    listAuthenticators: authenticators.list,
+    setAuthenticatorEnabled: authenticators.setEnabled,
+    authenticatorStatus: authenticators.status,
+  };
+  const operator: Operator = {
+    caller: accounts.operatorOf,
+    createAccount: accounts.create,
+    accounts: accounts.names,
+    retrieveKey: accounts.retrieveKey,
+    checkPolicy: policies.check,
+  };
+  return { broker, operator, rememberedSessions: sessions.remembered };
+}

@@ -1,0 +1,204 @@
+/**
+ * A policy load, from text to the next graph: decided by the gate, planned off the serving thread, stored as one commit or not at all.
+ *
+ * One load per branch at a time, the others are told to come again. Loads of different branches may overlap: the one that finds the facts changed
+ * under its plan plans anew.
+ */
+
+import { sha256Hex } from "../crypto/digest";
+import { type PolicyProblem, PosternError } from "../model/failures";
+import { type AccountName, accountOf, identifierOf, makeId, type RoleId } from "../model/ids";
+import type { Authenticator } from "../model/ports";
+import { SecretBytes } from "../model/secret-bytes";
+import type { Caller, Change, Commit, Instant } from "../model/types";
+import { administratorOf } from "./accounts";
+import type { Credentials } from "./credentials";
+import type { Gate } from "./gate";
+import type { Graph } from "./graph";
+import type { PolicyLoad, PolicyMode, PolicyOutcome, PolicyReport } from "./operations";
+import type { PlanInput, PlanOutput } from "./policy/task";
+import { factsForPlan } from "./policy-scene";
+import type { Projection } from "./projection";
+import type { Secrets } from "./secrets";
+
+export interface Policies {
+  load(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
+  check(load: PolicyLoad, account: string): Promise<PolicyReport>;
+}
+
+export interface PoliciesDeps {
+  readonly projection: Projection;
+  readonly gate: Gate;
+  readonly credentials: Credentials;
+  readonly secrets: Pick<Secrets, "successor">;
+  /** The planner, wherever it runs. */
+  readonly planPolicy: (input: PlanInput) => Promise<PlanOutput>;
+  readonly authenticators: readonly Authenticator[];
+  readonly versionsKept: number;
+}
+
+const maxAttempts = 5;
+const retryAfterSeconds = 2;
+
+export function createPolicies(deps: PoliciesDeps): Policies {
+  const { projection, gate, credentials, secrets, planPolicy, versionsKept } = deps;
+  const loading = new Set<RoleId>();
+  const authenticators = deps.authenticators.map(({ type, restrictions }) => ({ type, attributes: restrictions.permitted }));
+
+  async function plan(graph: Graph, account: AccountName, load: PolicyLoad, now: Instant): Promise<PlanOutput> {
+    const input: PlanInput = {
+      account,
+      policy: load.policy,
+      mode: load.mode,
+      version: nextVersion(graph, load.policy),
+      now,
+      text: load.text,
+      authenticators,
+      facts: await factsForPlan(graph, account),
+    };
+    return planPolicy(input);
+  }
+
+  /** What the plan leaves to the serving thread: keys for the new users and hosts, and the record of the load itself. */
+  function complete(
+    graph: Graph,
+    caller: Caller,
+    load: PolicyLoad,
+    planned: PlanOutput & { readonly ok: true },
+  ): { readonly changes: readonly Change[]; readonly outcome: PolicyOutcome } {
+    const now = caller.context.now;
+    const version = nextVersion(graph, load.policy);
+    const created = planned.createdRoles.map((id) => ({ id, ...credentials.renewKey(id, now) }));
+    const dropped = graph.policyVersions(load.policy).slice(0, Math.max(0, graph.policyVersions(load.policy).length + 1 - versionsKept));
+    const changes: Change[] = [
+      ...rootChanges(graph, load.policy, now),
+      ...planned.changes,
+      ...created.map(({ change }) => change),
+      ...planned.publicKeys.flatMap(({ resource, line }) => secrets.successor(graph, resource, SecretBytes.ofText(line), now)),
+      {
+        type: "put_policy_version",
+        policyVersion: {
+          policy: load.policy,
+          version,
+          createdAt: now,
+          role: caller.role,
+          clientAddress: caller.context.clientAddress,
+          sha256: sha256Hex(load.text),
+          ...(load.file === undefined ? {} : { file: load.file }),
+        },
+        text: Buffer.from(load.text).toString("utf8"),
+      },
+      ...dropped.map((each): Change => ({ type: "remove_policy_version", policy: load.policy, version: each.version })),
+    ];
+    return { changes, outcome: { version, createdRoles: created.map(({ id, apiKey }) => ({ id, apiKey })), warnings: planned.warnings } };
+  }
+
+  async function attempt(caller: Caller, load: PolicyLoad, account: AccountName): Promise<PolicyOutcome> {
+    const now = caller.context.now;
+    const graph = withRoot(projection.graph(), load.policy, now);
+    const planned = await plan(graph, account, load, now);
+    if (!planned.ok)
+      throw new PosternError({ code: "policy_invalid", kind: planned.kind, problems: planned.problems, because: "policy_invalid" });
+    const { changes, outcome } = complete(projection.graph(), caller, load, planned);
+    await projection.commit(account, now, changes, graph.revision);
+    return outcome;
+  }
+
+  async function loadInTurn(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome> {
+    const account = accountOf(load.policy);
+    if (loading.has(load.policy)) throw busy();
+    loading.add(load.policy);
+    try {
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await attempt(caller, load, account);
+        } catch (error) {
+          const isOvertaken = error instanceof PosternError && error.failure.code === "conflict";
+          if (!isOvertaken || tries === maxAttempts) throw error;
+        }
+      }
+    } finally {
+      loading.delete(load.policy);
+    }
+  }
+
+  return {
+    load(caller, load) {
+      const graph = withRoot(projection.graph(), load.policy, caller.context.now);
+      const demand = {
+        operation: "policy.load",
+        resource: load.policy,
+        privilege: privilegeOf[load.mode],
+        graph,
+        requires: () => {
+          if (load.mode === "replace") assertMayReplaceChildren(gate, graph, caller, load.policy);
+        },
+      };
+      return gate.change(caller, demand, () => {
+        if (load.text.byteLength === 0) {
+          throw new PosternError({
+            code: "policy_invalid",
+            kind: "empty",
+            problems: [{ message: "policy_text is not present" }],
+            because: "policy_empty",
+          });
+        }
+        return loadInTurn(caller, load);
+      });
+    },
+
+    async check(load, accountName) {
+      const present = projection.graph();
+      const account = present.account(accountName);
+      if (account === undefined) throw new PosternError({ code: "not_found", target: `account ${accountName}` });
+      const graph = withRoot(present, load.policy, account.createdAt);
+      const planned = await plan(graph, account.name, load, account.createdAt);
+      const findings: readonly PolicyProblem[] = planned.ok ? planned.findings : planned.problems;
+      return { ok: planned.ok && findings.length === 0, problems: findings, warnings: planned.ok ? planned.warnings : [] };
+    },
+  };
+}
+
+const privilegeOf: Readonly<Record<PolicyMode, string>> = { create: "create", update: "update", replace: "update" };
+
+const nextVersion = (graph: Graph, policy: RoleId): number => (graph.policyVersions(policy).at(-1)?.version ?? 0) + 1;
+
+/** The root policy comes to be with its first load, owned by the account's administrator. */
+function rootChanges(graph: Graph, policy: RoleId, now: Instant): readonly Change[] {
+  if (identifierOf(policy) !== "root" || graph.resource(policy) !== undefined) return [];
+  const owner = administratorOf(accountOf(policy));
+  if (graph.role(owner) === undefined) return [];
+  return [
+    { type: "put_resource", resource: { id: policy, owner, createdAt: now } },
+    { type: "put_grant", grant: { role: policy, member: owner, adminOption: true, ownership: true } },
+  ];
+}
+
+function withRoot(graph: Graph, policy: RoleId, now: Instant): Graph {
+  const changes = policy === makeId(accountOf(policy), "policy", "root") ? rootChanges(graph, policy, now) : [];
+  if (changes.length === 0) return graph;
+  const commit: Commit = { revision: graph.revision, account: accountOf(policy), at: now, changes };
+  return graph.with(commit);
+}
+
+/** Replacing a branch can remove all below it: that takes `update` on each resource there (Conjur 1.2x checks the same). */
+function assertMayReplaceChildren(gate: Gate, graph: Graph, caller: Caller, policy: RoleId): void {
+  const prefix = `${identifierOf(policy)}/`;
+  for (const { id } of graph.resources(accountOf(policy))) {
+    if (!identifierOf(id).startsWith(prefix) || gate.allows(graph, caller, "update", id)) continue;
+    throw new PosternError({
+      code: "forbidden",
+      because: "update_on_children",
+      checks: [{ check: "update_on_children", ok: false, detail: `update on ${id}` }],
+    });
+  }
+}
+
+function busy(): PosternError {
+  return new PosternError({
+    code: "conflict",
+    what: "Concurrent policy load in progress, please retry",
+    retryAfterSeconds,
+    because: "concurrent_load",
+  });
+}
