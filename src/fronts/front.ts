@@ -26,8 +26,8 @@ export interface FrontApp {
   readonly app: Pick<Hono<FrontEnv>, "fetch" | "request">;
   /** The few routes that may skip the router. Each is also in `app`, by the same handler. */
   readonly hot: readonly HotRoute[];
-  /** Whether a request to this path may carry a policy-sized body; `path` is raw, without query. */
-  takesPolicy(path: string): boolean;
+  /** Whether a request to this URL may carry a body of a policy's size. */
+  takesPolicy(url: string): boolean;
   /** A failure found before any route was chosen, in the protocol's own shape. */
   refuse(failure: Failure): Response;
 }

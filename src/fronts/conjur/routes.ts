@@ -45,7 +45,7 @@ function bound(app: ConjurApp, hot: readonly HotRoute[]): FrontApp {
     name: conjur.name,
     app,
     hot,
-    takesPolicy: (path) => pathOf(path).startsWith("/policies/"),
+    takesPolicy: (url) => pathOf(url).startsWith("/policies/"),
     refuse: (failure) => print(wireOf(failures, failure)),
   };
 }

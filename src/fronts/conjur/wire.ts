@@ -81,20 +81,27 @@ export function apiKeyWire(key: SecretBytes): Wire {
   return { status: 200, headers: { "content-type": "text/plain; charset=utf-8" }, body: Buffer.from(key.reveal()) };
 }
 
-/** A value as it was stored. Its type is what the owner of the variable annotated, when that is a type at all. */
-export function secretResponse(secret: SecretVersion): Response {
+/**
+ * A value as it was stored. Its type is what the owner of the variable annotated, when that is a type at all.
+ *
+ * The length is left to the runtime, but where the answer is to `HEAD`, whose body may be gone before the runtime can count it.
+ */
+export function secretResponse(secret: SecretVersion, isHead: boolean): Response {
   const value = Buffer.from(secret.value.reveal());
   const { mimeType } = secret;
-  const headers = {
-    "cache-control": "no-store",
-    "content-disposition": "attachment",
-    "content-length": String(value.byteLength),
-    "content-type": mimeType !== undefined && mimePattern.test(mimeType) ? mimeType : "application/octet-stream",
-    "x-content-type-options": "nosniff",
-  };
-  return new Response(value, { headers });
+  // Copied by the response: half the price of a literal, at the product's busiest route.
+  const response = new Response(value, { headers: secretHeaders });
+  if (mimeType !== undefined && mimePattern.test(mimeType)) response.headers.set("content-type", mimeType);
+  if (isHead) response.headers.set("content-length", String(value.byteLength));
+  return response;
 }
 
+const secretHeaders = new Headers({
+  "cache-control": "no-store",
+  "content-disposition": "attachment",
+  "content-type": "application/octet-stream",
+  "x-content-type-options": "nosniff",
+});
 const mimePattern = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}(?:; ?charset=[\w.-]{1,40})?$/;
 
 /**
