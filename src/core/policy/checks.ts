@@ -20,19 +20,31 @@ export interface CheckOptions {
   readonly warn: (line: number, text: string) => void;
 }
 
-/** Reports references that lead nowhere; of removals they are only warned about. */
-export function checkReferences(draft: Draft, options: CheckOptions): void {
+/**
+ * Reports references that lead nowhere; of removals they are only warned about. Returns the draft without removals of users of another branch, which
+ * count as absent.
+ */
+export function checkReferences(draft: Draft, options: CheckOptions): Draft {
   const { account, policy, scene, problems, warn } = options;
   const declared = new Set(draft.records.map((record) => record.id));
+  const foreign = new Set<ResourceId>();
   for (const reference of draft.references) {
     const { id, at, isTolerant } = reference;
     if (declared.has(id)) continue;
     const existing = scene.resource(id);
     if (existing !== undefined && mayActOn(reference, existing, policy)) continue;
+    if (existing !== undefined) foreign.add(id);
     const message = `${kindName(kindOf(id))} '${identifierOf(id)}' not found in account '${account}'`;
     if (isTolerant) warn(at.line, `${message}; nothing to remove`);
     else problems.report(at, message, referenceAdvice(id, draft.records), "reference");
   }
+  if (foreign.size === 0) return draft;
+  return {
+    ...draft,
+    deletions: draft.deletions.filter(({ id }) => !foreign.has(id)),
+    denials: draft.denials.filter(({ resource }) => !foreign.has(resource)),
+    revocations: draft.revocations.filter(({ role }) => !foreign.has(role)),
+  };
 }
 
 /** Reports users whose name already is another user's: `x@a-b` is the user `x` of `a/b` and of `a-b` alike. */

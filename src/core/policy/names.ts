@@ -33,6 +33,8 @@ export function resolveName(kind: Kind, written: string, scope: Scope, use: Name
   if (/^[\u2018-\u201F\u00AB\u00BB]|[\u2018-\u201F\u00AB\u00BB]$/u.test(written)) {
     return { message: `Invalid id '${quoted}': typographic quotation marks`, advice: "write straight quotation marks, or none" };
   }
+  // Within a longer name its outer white space would be inner white space.
+  if (written.trim() !== written) return { message: `Invalid id '${quoted}': it begins or ends with white space` };
   const isAbsolute = written.startsWith("/");
   const climbs = written.split("/").includes("..");
   if (isAbsolute && use !== "subject") {

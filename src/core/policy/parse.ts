@@ -41,6 +41,8 @@ export const defaultParseLimits: ParseLimits = { bytes: 16 * 1024 * 1024, depth:
 export interface ParsedText {
   readonly root: Node | undefined;
   readonly problems: Problems;
+  /** The text of a line, counted from 1. */
+  readonly lineText: (line: number) => string;
 }
 
 /** Never throws: whatever is wrong with the text is among the problems. */
@@ -48,7 +50,7 @@ export function parseText(bytes: Uint8Array, limits: ParseLimits = defaultParseL
   const problems = createProblems();
   const failed = (at: Position, message: string, advice?: string): ParsedText => {
     problems.report(at, message, advice);
-    return { root: undefined, problems };
+    return { root: undefined, problems, lineText: () => "" };
   };
   if (bytes.byteLength > limits.bytes) return failed({ line: 1, column: 1 }, `The policy is larger than ${limits.bytes} bytes`);
   const { text, foreign } = decodeText(bytes);
@@ -56,7 +58,7 @@ export function parseText(bytes: Uint8Array, limits: ParseLimits = defaultParseL
   if (foreign !== undefined) return failed(source.at(foreign.offset), foreign.message);
   const scan = scanTokens(text, source, limits, problems);
   const root = scan === undefined ? undefined : compose(scan, source, limits, problems);
-  return { root: problems.isEmpty() ? root : undefined, problems };
+  return { root: problems.isEmpty() ? root : undefined, problems, lineText: source.lineText };
 }
 
 interface Scan {

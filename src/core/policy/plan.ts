@@ -51,16 +51,16 @@ export interface PolicyPlan {
 }
 
 /** Reports what is wrong to `problems`; the plan is of use only when that is nothing. */
-export function planChanges(draft: Draft, scene: PolicyScene, options: PlanOptions, problems: Problems): PolicyPlan {
+export function planChanges(asked: Draft, scene: PolicyScene, options: PlanOptions, problems: Problems): PolicyPlan {
   const { mode, policy, version, now } = options;
   const warnings = createWarnings();
-  for (const warning of draft.warnings) warnings.add(warning);
+  for (const warning of asked.warnings) warnings.add(warning);
   const next = createNextFacts();
   const declaredAt = ({ line, column }: Position) => ({ policy, origin: { version, line, column } });
   const placing: Placing = { mode, policy, now, scene, next, warn: warnings.warn, declaredAt };
-  if (mode === "create") reportRemovals(draft, problems);
+  if (mode === "create") reportRemovals(asked, problems);
 
-  const declared = new Set<ResourceId>(draft.records.map((record) => record.id));
+  const declared = new Set<ResourceId>(asked.records.map((record) => record.id));
   const dropped =
     mode === "replace"
       ? scene
@@ -70,11 +70,13 @@ export function planChanges(draft: Draft, scene: PolicyScene, options: PlanOptio
       : [];
   const isDropped = new Set(dropped);
   const remains = (id: ResourceId): boolean => declared.has(id) || (scene.resource(id) !== undefined && !isDropped.has(id));
-  const checking: CheckOptions = { account: draft.account, policy, scene, problems, remains, warn: warnings.warn };
-  checkReferences(draft, checking);
+  const checking: CheckOptions = { account: asked.account, policy, scene, problems, remains, warn: warnings.warn };
+  const draft = checkReferences(asked, checking);
   checkUserCollisions(draft.records, checking);
 
-  const order = ownersFirst(draft.records, problems);
+  // Rows of other branches stay as they are, whatever owner the text gives them.
+  const placed = draft.records.filter(({ id }) => scene.resource(id) === undefined || scene.resource(id)?.policy === policy);
+  const order = ownersFirst(placed, problems);
   for (const record of draft.records) placeRecord(record, placing);
   placeRelations(draft, placing);
   const removal = { policy, scene, next, problems };

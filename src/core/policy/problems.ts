@@ -56,7 +56,8 @@ export function didYouMean(word: string, words: Iterable<string>): string | unde
   for (const candidate of words) {
     if (Math.abs(candidate.length - word.length) > limit) continue;
     const distance = editDistance(word.toLowerCase().replaceAll("_", "-"), candidate.toLowerCase().replaceAll("_", "-"));
-    if (distance >= bestDistance) continue;
+    const isNearer = distance < bestDistance || (best !== undefined && distance === bestDistance && candidate.length > best.length);
+    if (!isNearer) continue;
     best = candidate;
     bestDistance = distance;
   }

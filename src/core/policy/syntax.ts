@@ -34,8 +34,8 @@ export function syntaxProblem(code: string, message: string, at: Position, lineT
 
 const sentences: ReadonlyMap<string, string> = new Map([
   ["TAB_AS_INDENT", "a tab cannot indent a line"],
-  ["BLOCK_AS_IMPLICIT_KEY", "the line does not fit into the one above it"],
-  ["MULTILINE_IMPLICIT_KEY", "the line does not fit into the one above it"],
+  ["BLOCK_AS_IMPLICIT_KEY", "the line does not fit together with its neighbours"],
+  ["MULTILINE_IMPLICIT_KEY", "the line does not fit together with its neighbours"],
   ["BAD_SCALAR_START", "a text that begins with this character must be quoted"],
   ["MULTIPLE_TAGS", "a value can have one tag only"],
   ["MULTIPLE_ANCHORS", "a value can have one anchor only"],

@@ -6,13 +6,15 @@ import type { PolicyProblem } from "../../model/failures";
 import type { AccountName, RoleId } from "../../model/ids";
 import type { Instant } from "../../model/types";
 import type { PolicyMode } from "../operations";
+import { type EncodedFacts, factsFromPieces } from "../policy-scene";
 import { draftPolicy } from "./drafting";
 import type { KnownAuthenticator } from "./findings";
 import { parseText } from "./parse";
 import { type PolicyPlan, planChanges } from "./plan";
-import type { ProblemKind } from "./problems";
+import type { ProblemKind, Problems } from "./problems";
 import { readStatements } from "./read-statements";
-import { type SceneFacts, sceneFromFacts } from "./scene";
+import { sceneFromFacts } from "./scene";
+import { adviceForLine } from "./syntax";
 
 export interface PlanInput {
   readonly account: AccountName;
@@ -25,8 +27,8 @@ export interface PlanInput {
   /** UTF-8, as the client sent it. */
   readonly text: Uint8Array;
   readonly authenticators: readonly KnownAuthenticator[];
-  /** All of the account. */
-  readonly facts: SceneFacts;
+  /** All of the account, as `factsForPlan` packs them. */
+  readonly facts: EncodedFacts;
   /** Default: users anywhere, keys for all hosts. */
   readonly settings?: PlanSettings;
 }
@@ -50,16 +52,11 @@ export type PlanOutput =
 export function planPolicy(input: PlanInput): PlanOutput {
   if (input.text.byteLength === 0) return { ok: false, kind: "empty", problems: [{ message: "policy_text is not present" }] };
   const { account, policy, mode, version, now, authenticators, settings = {} } = input;
-  const { root, problems } = parseText(input.text);
-  const refusal = (): PlanOutput | undefined => {
-    const { kind, problems: found } = problems.list();
-    const [first, ...others] = found;
-    return first === undefined ? undefined : { ok: false, kind, problems: [first, ...others] };
-  };
-  const unreadable = refusal();
+  const { root, problems, lineText } = parseText(input.text);
+  const unreadable = refusal(problems, lineText);
   if (unreadable !== undefined) return unreadable;
 
-  const scene = sceneFromFacts(input.facts);
+  const scene = sceneFromFacts(factsFromPieces(input.facts));
   const policyOwner = scene.resource(policy)?.owner ?? policy;
   const statements = readStatements(root, problems);
   const draft = draftPolicy(
@@ -73,5 +70,15 @@ export function planPolicy(input: PlanInput): PlanOutput {
     { mode, policy, version, now, authenticators, apiKeysByDefault: settings.apiKeysByDefault ?? true },
     problems,
   );
-  return refusal() ?? { ok: true, ...plan };
+  return refusal(problems, lineText) ?? { ok: true, ...plan };
+}
+
+/** The problems, if any; those of a line that was visibly damaged on its way say so. */
+function refusal(problems: Problems, lineText: (line: number) => string): PlanOutput | undefined {
+  const { kind, problems: found } = problems.list();
+  const [first, ...others] = found.map((problem): PolicyProblem => {
+    const advice = problem.advice ?? (problem.line === undefined ? undefined : adviceForLine(lineText(problem.line)));
+    return advice === undefined ? problem : { ...problem, advice };
+  });
+  return first === undefined ? undefined : { ok: false, kind, problems: [first, ...others] };
 }

@@ -60,7 +60,7 @@ export function createLoads(): Loads {
       now,
       text: typeof text === "string" ? new TextEncoder().encode(text) : text,
       authenticators,
-      facts: factsOf(graph),
+      facts: [new TextEncoder().encode(JSON.stringify(factsOf(graph)))],
       settings,
     };
     const output = structuredClone(planPolicy(structuredClone(input)));
@@ -113,7 +113,9 @@ function shortFacts({ resources, grants, permits, annotations, restrictions }: S
   const short = (full: string): string => full.slice("acme:".length);
   return [
     ...resources.map((each) => `resource ${short(each.id)} owner ${short(each.owner)}`),
-    ...grants.map((each) => `grant ${short(each.role)} to ${short(each.member)}${each.ownership ? " ownership" : each.adminOption ? " admin" : ""}`),
+    ...grants.map(
+      (each) => `grant ${short(each.role)} to ${short(each.member)}${each.ownership ? " ownership" : each.adminOption ? " admin" : ""}`,
+    ),
     ...permits.map((each) => `permit ${each.privilege} ${short(each.resource)} to ${short(each.role)}`),
     ...annotations.map((each) => `annotation ${short(each.resource)} ${each.name}=${each.value}`),
     ...restrictions.map((each) => `networks ${short(each.role)} ${each.networks.join(" ")}`),
