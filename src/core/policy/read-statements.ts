@@ -62,7 +62,7 @@ function readStatement(node: Node, reading: Reading): Statement | undefined {
 function readRecord(node: Node, type: TagType, given: Attributes, reading: Reading): RecordStatement | undefined {
   const { reader, problems } = reading;
   const kind = reader.kindOf(node, type, given);
-  const id = node.type === "text" ? node.text : (reader.text(given.get("id"))?.text ?? "");
+  const id = reader.recordId(node, given);
   const owner = reader.reference(given.get("owner"), "Role");
   const account = reader.text(given.get("account"));
   const annotations = mergeAnnotations(given, type, reading);
@@ -72,7 +72,7 @@ function readRecord(node: Node, type: TagType, given: Attributes, reading: Readi
   const publicKeys = given.get("public_key");
   const role = given.get("role");
   if (role !== undefined) reader.reference(role, "Role");
-  if (kind === undefined) return undefined;
+  if (kind === undefined || id === undefined) return undefined;
   if (kind === "host_factory" && layers === undefined) {
     problems.report(node, `Host factory '${printable(id)}' does not include any layers`);
   }

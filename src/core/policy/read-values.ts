@@ -38,6 +38,8 @@ export interface ValueReader {
   members(entry: MapEntry): readonly Member[];
   /** The kind a record's tag stands for, also for `!resource` and `!role`. */
   kindOf(node: Node, type: TagType, attributes: Attributes): Kind | undefined;
+  /** The id as written, blank when there is none; undefined after reporting that it is not a text. */
+  recordId(node: Node, attributes: Attributes): string | undefined;
 }
 
 export function createValueReader(problems: Problems): ValueReader {
@@ -107,13 +109,18 @@ export function createValueReader(problems: Problems): ValueReader {
   const asReference = (node: Node, type: TagType): Reference | undefined => {
     const given: Attributes = isMap(node) ? attributes(node, type) : new Map();
     const kind = kindOf(node, type, given);
-    const id = node.type === "text" ? node.text : (text(given.get("id"))?.text ?? "");
+    const id = recordId(node, given);
     const account = text(given.get("account"));
-    if (kind === undefined) return undefined;
+    if (kind === undefined || id === undefined) return undefined;
     return { node, kind, id, line: node.line, column: node.column, ...(account === undefined ? {} : { account }) };
   };
 
   const text = (entry: MapEntry | undefined): Text | undefined => (entry === undefined ? undefined : plainText(entry.key, entry.value));
+
+  const recordId = (node: Node, given: Attributes): string | undefined => {
+    if (node.type === "text") return node.text;
+    return given.has("id") ? text(given.get("id"))?.text : "";
+  };
 
   const readMember = (field: string, node: Node): Member | undefined => {
     if (node.type !== "map" || (node.tag !== undefined && node.tag !== "!member")) {
@@ -135,6 +142,7 @@ export function createValueReader(problems: Problems): ValueReader {
     tagType,
     attributes,
     kindOf,
+    recordId,
     text,
     texts: (entry) => items(entry.value).flatMap((node) => plainText(entry.key, node) ?? []),
     integer(entry) {
