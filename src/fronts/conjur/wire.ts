@@ -213,8 +213,9 @@ export function switchOf(body: Uint8Array, contentType: string | undefined): boo
   const type = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (type === "" || type === "application/x-www-form-urlencoded") return formOf(body).one("enabled") === "true";
   if (type !== "application/json") return false;
-  const parsed = v.safeParse(SwitchBody, jsonOf(body));
-  if (!parsed.success) throw new PosternError({ code: "malformed", where: "body", expected: "an object" });
+  const value = jsonOf(body);
+  const parsed = v.safeParse(SwitchBody, value);
+  if (!parsed.success || Array.isArray(value)) throw new PosternError({ code: "malformed", where: "body", expected: "an object" });
   return parsed.output.enabled === true || parsed.output.enabled === "true";
 }
 
