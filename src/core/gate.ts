@@ -6,7 +6,7 @@
  */
 
 import { type Failure, failureOf, PosternError } from "../model/failures";
-import type { ResourceId } from "../model/ids";
+import type { ResourceId, RoleId } from "../model/ids";
 import type { AuditLog, Meter } from "../model/ports";
 import type { AuditRecord, Caller, DecisionId, RequestContext } from "../model/types";
 import { explainRefusal } from "./explain";
@@ -34,8 +34,8 @@ export interface Gate {
   release<Result>(caller: Caller, demand: Demand, act: (graph: Graph) => Result | Promise<Result>): Promise<Result>;
   /** Decides, audits, and only then acts. */
   change<Result>(caller: Caller, demand: Demand, act: (graph: Graph) => Promise<Result>): Promise<Result>;
-  /** Whether the caller holds the right, without an audit line: for one step of an operation that passes the gate as a whole. */
-  allows(graph: Graph, caller: Caller, privilege: string, resource: ResourceId): boolean;
+  /** Whether the role has the right, without an audit line: for one step of an operation that is audited as a whole. */
+  allows(graph: Graph, role: RoleId, privilege: string, resource: ResourceId): boolean;
   /** Writes the line of a decision made elsewhere (a login) and returns the error that carries its name. */
   refuse(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">, error: unknown): Promise<PosternError>;
   accept(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">): Promise<void>;
@@ -128,7 +128,7 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
       }
     },
 
-    allows: (graph, caller, privilege, resource) => graph.permits(caller.role, privilege, resource) !== undefined,
+    allows: (graph, role, privilege, resource) => graph.permits(role, privilege, resource) !== undefined,
 
     refuse: (context, about, error) =>
       refused(

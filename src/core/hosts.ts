@@ -66,8 +66,12 @@ export function createHosts({ projection, gate, login, credentials, store }: Hos
       return renew(role, context.now);
     },
 
-    rotateApiKey(caller, role) {
-      if (role === caller.role) throw new PosternError({ code: "unauthenticated", reason: "weak", because: "own_key_needs_own_key" });
+    async rotateApiKey(caller, role) {
+      if (role === caller.role) {
+        // A stolen session must not become a key: that takes the key itself.
+        const weak = new PosternError({ code: "unauthenticated", reason: "weak", because: "own_key_needs_own_key" });
+        throw await gate.refuse(caller.context, about("api_key.rotate", role), weak);
+      }
       return gate.change(caller, { operation: "api_key.rotate", resource: role, privilege: "update" }, async (graph) => {
         const isActor = kindOf(role) === "user" || kindOf(role) === "host";
         if (!isActor || graph.credential(role) === undefined)

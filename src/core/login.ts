@@ -111,7 +111,7 @@ export function createLogin(deps: LoginDeps): Login {
   }
 
   function requireAuthenticate(graph: Graph, role: RoleId, webservice: ResourceId, progress: Progress): void {
-    const allowed = graph.permits(role, "authenticate", webservice) !== undefined;
+    const allowed = gate.allows(graph, role, "authenticate", webservice);
     if (allowed) {
       progress.checks.push({ check: "authenticate", ok: true, detail: webservice });
       return;

@@ -185,7 +185,7 @@ function withRoot(graph: Graph, policy: RoleId, now: Instant): Graph {
 function assertMayReplaceChildren(gate: Gate, graph: Graph, caller: Caller, policy: RoleId): void {
   const prefix = `${identifierOf(policy)}/`;
   for (const { id } of graph.resources(accountOf(policy))) {
-    if (!identifierOf(id).startsWith(prefix) || gate.allows(graph, caller, "update", id)) continue;
+    if (!identifierOf(id).startsWith(prefix) || gate.allows(graph, caller.role, "update", id)) continue;
     throw new PosternError({
       code: "forbidden",
       because: "update_on_children",

@@ -27,7 +27,7 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
   /** Policy text is for those who own the policy or may `read` it: it can hold more than the ids that others see. */
   async function textsOf(graph: Graph, caller: Caller, policy: RoleId): Promise<ResourceView["policyVersions"]> {
     const newestFirst = graph.policyVersions(policy).toReversed();
-    if (!gate.allows(graph, caller, "read", policy)) return newestFirst;
+    if (!gate.allows(graph, caller.role, "read", policy)) return newestFirst;
     return Promise.all(
       newestFirst.map(async (version) => {
         const text = await store.record("policy_text", `${policy}@${version.version}`);
@@ -90,7 +90,7 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
       return gate.release(caller, { operation: "resource.check" }, (graph) => {
         const judged = role ?? caller.role;
         if (role !== undefined) assertHeld(graph, caller, role);
-        return graph.sees(caller.role, id) && graph.permits(judged, privilege, id) !== undefined;
+        return graph.sees(caller.role, id) && gate.allows(graph, judged, privilege, id);
       });
     },
 

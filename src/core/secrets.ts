@@ -64,7 +64,7 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
       const graph = projection.graph();
       const distinct = [...new Set(ids)];
       // Refusals first, and among them those that say less: a batch must tell no more than single reads would.
-      const refused = distinct.find((id) => graph.sees(caller.role, id) && !gate.allows(graph, caller, "execute", id));
+      const refused = distinct.find((id) => graph.sees(caller.role, id) && !gate.allows(graph, caller.role, "execute", id));
       const ordered = refused === undefined ? distinct : [refused];
       const found = new Map<ResourceId, SecretVersion>();
       for (const id of ordered) {

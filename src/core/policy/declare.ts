@@ -75,11 +75,11 @@ function rootScope({ policy, policyOwner }: DraftOptions): Scope {
 }
 
 function declaredIdentifier(record: RecordStatement, scope: Scope, options: DraftOptions, problems: Problems): string | undefined {
-  const resolved = resolveName(record.kind, record.id, scope, "declared");
-  if ("message" in resolved) return problems.report(record, resolved.message, resolved.advice);
+  const resolved = resolveName(record.kind, record.id.text, scope, "declared");
+  if ("message" in resolved) return problems.report(record.id, resolved.message, resolved.advice);
   const { identifier } = resolved;
   const reserved = reservedNameProblem(record.kind, identifier);
-  if (reserved !== undefined) return problems.report(record, `Invalid id '${printable(record.id)}': ${reserved}`);
+  if (reserved !== undefined) return problems.report(record.id, `Invalid id '${printable(record.id.text)}': ${reserved}`);
   const branch = identifierOf(options.policy);
   if (!isWithin(record.kind, identifier, branch)) {
     return problems.report(record, `${kindName(record.kind)} '${identifier}' is outside of policy '${branch}'`);

@@ -74,7 +74,7 @@ function readRecord(node: Node, type: TagType, given: Attributes, reading: Readi
   if (role !== undefined) reader.reference(role, "Role");
   if (kind === undefined || id === undefined) return undefined;
   if (kind === "host_factory" && layers === undefined) {
-    problems.report(node, `Host factory '${printable(id)}' does not include any layers`);
+    problems.report(node, `Host factory '${printable(id.text)}' does not include any layers`);
   }
   return {
     type: "record",
@@ -88,7 +88,7 @@ function readRecord(node: Node, type: TagType, given: Attributes, reading: Readi
     publicKeys: publicKeys === undefined || isNothing(publicKeys.value) ? [] : reader.texts(publicKeys),
     ...(account === undefined ? {} : { account }),
     ...(owner === undefined ? {} : { owner }),
-    ...(layers === undefined ? {} : { layers: readLayers(id, layers, reading) }),
+    ...(layers === undefined ? {} : { layers: readLayers(id.text, layers, reading) }),
     ...(restrictedTo === undefined || isNothing(restrictedTo.value) ? {} : { restrictedTo: reader.texts(restrictedTo) }),
   };
 }

@@ -39,7 +39,7 @@ export interface ValueReader {
   /** The kind a record's tag stands for, also for `!resource` and `!role`. */
   kindOf(node: Node, type: TagType, attributes: Attributes): Kind | undefined;
   /** The id as written, blank when there is none; undefined after reporting that it is not a text. */
-  recordId(node: Node, attributes: Attributes): string | undefined;
+  recordId(node: Node, attributes: Attributes): Text | undefined;
 }
 
 export function createValueReader(problems: Problems): ValueReader {
@@ -117,9 +117,10 @@ export function createValueReader(problems: Problems): ValueReader {
 
   const text = (entry: MapEntry | undefined): Text | undefined => (entry === undefined ? undefined : plainText(entry.key, entry.value));
 
-  const recordId = (node: Node, given: Attributes): string | undefined => {
-    if (node.type === "text") return node.text;
-    return given.has("id") ? text(given.get("id"))?.text : "";
+  const recordId = (node: Node, given: Attributes): Text | undefined => {
+    if (node.type === "text") return { text: node.text, line: node.line, column: node.column };
+    const written = text(given.get("id"));
+    return given.has("id") && written?.text !== "" ? written : { text: "", line: node.line, column: node.column };
   };
 
   const readMember = (field: string, node: Node): Member | undefined => {

@@ -38,8 +38,8 @@ export function createReferences({ account, branch, ids, problems }: ReferenceDe
     checkAccount(reference.account, account, problems);
     const declared = ids.get(reference.node);
     // Spelling is judged at every place, because an alias may carry an absolute name to where none is allowed.
-    const resolved = resolveName(reference.kind, reference.id, scope, isObject ? "object" : "subject");
-    if (declared === undefined && "message" in resolved) return problems.report(reference, resolved.message, resolved.advice);
+    const resolved = resolveName(reference.kind, reference.id.text, scope, isObject ? "object" : "subject");
+    if (declared === undefined && "message" in resolved) return problems.report(reference.id, resolved.message, resolved.advice);
     const id =
       declared ?? resolvedNodes.get(reference.node) ?? makeId(account, reference.kind, "identifier" in resolved ? resolved.identifier : "");
     resolvedNodes.set(reference.node, id);

@@ -17,7 +17,7 @@ export interface Text extends Position {
 export interface Reference extends Position {
   readonly node: Node;
   readonly kind: Kind;
-  readonly id: string;
+  readonly id: Text;
   readonly account?: Text;
 }
 
@@ -31,7 +31,7 @@ export interface RecordStatement extends Position {
   readonly node: Node;
   readonly kind: Kind;
   /** Blank: the record takes the id of its policy. */
-  readonly id: string;
+  readonly id: Text;
   readonly account?: Text;
   readonly owner?: Reference;
   readonly annotations: readonly AnnotationEntry[];

@@ -42,12 +42,15 @@ const sentences: ReadonlyMap<string, string> = new Map([
 ]);
 
 function adviceForCode(code: string, line: string, next: string): string | undefined {
-  if (/^\s*-/.test(line) && (code === "BLOCK_AS_IMPLICIT_KEY" || code === "UNEXPECTED_TOKEN")) return "is the line 'body:' missing above?";
-  if (code === "BLOCK_AS_IMPLICIT_KEY" && /:\s.*:\s/.test(line)) return "put a value that contains ': ' in quotes";
-  if (/^\s+[-]\s/.test(next) && code !== "BAD_SCALAR_START" && code !== "MISSING_CHAR")
-    return "is the line 'body:' missing below this one?";
-  if (code === "BLOCK_AS_IMPLICIT_KEY" || code === "MULTILINE_IMPLICIT_KEY")
-    return "is the line 'annotations:' or 'body:' missing below this one, or the indentation lost?";
+  const isMisplaced = code === "BLOCK_AS_IMPLICIT_KEY" || code === "MULTILINE_IMPLICIT_KEY";
+  if (/^\s*-/.test(line) && (isMisplaced || code === "UNEXPECTED_TOKEN")) return "is the line 'body:' missing above?";
+  if (isMisplaced && /:\s.*:\s/.test(line)) return "put a value that contains ': ' in quotes";
+  if (code === "BAD_INDENT" && /^\s*[^\s:[{]+\/[^\s:]+:/.test(line)) {
+    return "is the line 'annotations:' missing above, or the indentation uneven?";
+  }
+  const isDeeper = next.length - next.trimStart().length > line.length - line.trimStart().length;
+  if (isDeeper && /^\s+-\s/.test(next) && code !== "BAD_SCALAR_START") return "is the line 'body:' missing below this one?";
+  if (isMisplaced) return "is the line 'annotations:' or 'body:' missing below this one, or the indentation lost?";
   if (code === "UNEXPECTED_TOKEN" && /^\S/.test(line)) return "the attributes of a statement must be indented below it";
   if (code === "BAD_INDENT" && !/[[{]/.test(line)) return "give the attributes of one statement the same indentation";
   if (/[[{]/.test(line)) return "is a bracket or a comma missing?";

@@ -1,0 +1,48 @@
+/**
+ * The broker and the operator before there are any: while Postern is uninitialised or sealed, every operation fails with that reason, and as soon as
+ * it is unsealed the same objects work. So listeners can stand from the first moment, and say why they serve nothing.
+ */
+
+import type { Broker, Operator } from "../core/broker";
+
+/** `broker` throws `sealed` until there is one. */
+export function lateBroker(broker: () => Broker): Broker {
+  return {
+    identify: (presented, context) => broker().identify(presented, context),
+    read: async (caller, secret) => broker().read(caller, secret),
+    readMany: async (caller, ids) => broker().readMany(caller, ids),
+    login: async (request, context) => broker().login(request, context),
+    exchangeForApiKey: async (proof, context) => broker().exchangeForApiKey(proof, context),
+    rotateOwnApiKey: async (proof, context) => broker().rotateOwnApiKey(proof, context),
+    rotateApiKey: async (caller, role) => broker().rotateApiKey(caller, role),
+    changePassword: async (proof, password, context) => broker().changePassword(proof, password, context),
+    whoAmI: async (caller) => broker().whoAmI(caller),
+    loadPolicy: async (caller, load) => broker().loadPolicy(caller, load),
+    writeSecret: async (caller, id, value) => broker().writeSecret(caller, id, value),
+    showResource: async (caller, id) => broker().showResource(caller, id),
+    listResources: async (caller, query) => broker().listResources(caller, query),
+    countResources: async (caller, query) => broker().countResources(caller, query),
+    check: async (caller, id, privilege, role) => broker().check(caller, id, privilege, role),
+    permittedRoles: async (caller, id, privilege) => broker().permittedRoles(caller, id, privilege),
+    showRole: async (caller, id) => broker().showRole(caller, id),
+    heldRoles: async (caller, id) => broker().heldRoles(caller, id),
+    memberships: async (caller, id, query) => broker().memberships(caller, id, query),
+    members: async (caller, id, query) => broker().members(caller, id, query),
+    addMember: async (caller, role, member) => broker().addMember(caller, role, member),
+    removeMember: async (caller, role, member) => broker().removeMember(caller, role, member),
+    listAuthenticators: () => broker().listAuthenticators(),
+    setAuthenticatorEnabled: async (caller, ref, enabled) => broker().setAuthenticatorEnabled(caller, ref, enabled),
+    authenticatorStatus: async (caller, ref) => broker().authenticatorStatus(caller, ref),
+  };
+}
+
+/** The same for the operator's commands. */
+export function lateOperator(operator: () => Operator): Operator {
+  return {
+    caller: (account, context) => operator().caller(account, context),
+    createAccount: async (name, context, password) => operator().createAccount(name, context, password),
+    accounts: () => operator().accounts(),
+    retrieveKey: async (role, context) => operator().retrieveKey(role, context),
+    checkPolicy: async (load, account) => operator().checkPolicy(load, account),
+  };
+}

@@ -1,0 +1,65 @@
+/** A store that keeps commits and values in memory as they come: no files, no seals. For tests of the core, which must not care. */
+
+import { PosternError } from "../../src/model/failures";
+import type { Store } from "../../src/model/ports";
+import { SecretBytes } from "../../src/model/secret-bytes";
+import type { Change, Commit } from "../../src/model/types";
+
+export interface FactsOnlyStore extends Store {
+  readonly commits: readonly Commit[];
+  /** Runs before the next commit is looked at, once: for what happens in between. */
+  beforeNextCommit(happening: () => Promise<void>): void;
+}
+
+export function createFactsOnlyStore(): FactsOnlyStore {
+  const commits: Commit[] = [];
+  const values = new Map<string, SecretBytes>();
+  let between: (() => Promise<void>) | undefined;
+  const revision = (): number => commits.length;
+
+  function withoutValues(change: Change): Change {
+    switch (change.type) {
+      case "put_secret_version": {
+        if (change.value !== undefined) values.set(`secret ${change.resource}@${change.version}`, change.value);
+        const { value: _, ...rest } = change;
+        return { ...rest, revision: revision() + 1 };
+      }
+      case "put_credential": {
+        if (change.apiKey !== undefined) values.set(`api_key ${change.credential.role}`, change.apiKey);
+        return { type: change.type, credential: change.credential };
+      }
+      case "put_policy_version": {
+        const { policy, version } = change.policyVersion;
+        if (change.text !== undefined) values.set(`policy_text ${policy}@${version}`, SecretBytes.ofText(change.text));
+        return { type: change.type, policyVersion: change.policyVersion };
+      }
+      default:
+        return change;
+    }
+  }
+
+  return {
+    commits,
+    beforeNextCommit(happening) {
+      between = happening;
+    },
+    load: async () => ({ revision: revision(), commits: [...commits], damaged: [] }),
+    async commit(changes, { account, expected, now }) {
+      const happening = between;
+      between = undefined;
+      await happening?.();
+      const isOvertaken = commits.slice(expected).some((commit) => commit.changes.some((change) => change.type !== "put_secret_version"));
+      if (isOvertaken) throw new PosternError({ code: "conflict", what: "facts" });
+      const commit: Commit = { revision: revision() + 1, account, at: now, changes: changes.map(withoutValues) };
+      commits.push(commit);
+      return commit;
+    },
+    async *changesAfter(after) {
+      yield* commits.slice(after);
+    },
+    secretValue: (id, version) => values.get(`secret ${id}@${version}`),
+    record: async (kind, key) => values.get(`${kind} ${key}`),
+    position: () => ({ revision: revision(), syncedAt: 0 }),
+    close: async () => undefined,
+  };
+}
