@@ -152,7 +152,7 @@ describe("a policy damaged on its way through a web page", () => {
     ["the hyphen is a dash", "- !group a\n– !group b\n", 2, /YAML/, /not a hyphen/],
     ["the first hyphen is a dash", "– !policy\n  id: x\n", 1, /YAML/, /not a hyphen/],
     ["the only hyphen is a dash", "– !group ops\n", 1, /list of statements/, /not a hyphen|'- !'|!group/],
-    ["quotes are curly", "- !host\n  id: “vm”\n", 1, /typographic/, /straight/],
+    ["quotes are curly", "- !host\n  id: “vm”\n", 2, /typographic/, /straight/],
     [
       "a privilege is in curly quotes",
       "- !group g\n- !webservice w\n- !permit\n  role: !group g\n  privileges: [ “read” ]\n  resource: !webservice w\n",

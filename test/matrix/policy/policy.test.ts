@@ -1,0 +1,32 @@
+import { describe, expect, test } from "bun:test";
+import { createLoads, id, role } from "../../unit/core/policy/loads";
+import { accessCases } from "./access";
+import { goodPolicy, mutations } from "./mutations";
+
+describe("a good policy", () => {
+  test("loads without a warning", () => {
+    expect(createLoads().loaded(`${goodPolicy.join("\n")}\n`).warnings).toEqual([]);
+  });
+});
+
+describe("a policy with one line damaged is refused, and the line is named", () => {
+  test.each(mutations.map((mutation) => [mutation.what, mutation] as const))("%s", (_what, { line, text, named = line, says }) => {
+    const lines = goodPolicy.flatMap((good, index) => (index !== line - 1 ? [good] : text === undefined ? [] : [text]));
+    const problems = createLoads().refused(`${lines.join("\n")}\n`);
+    const ofLine = problems.filter((problem) => problem.line === named).map(({ message, advice }) => `${message} (${advice})`);
+    expect(ofLine.join("\n") || JSON.stringify(problems)).toMatch(says);
+    expect(ofLine).not.toEqual([]);
+  });
+});
+
+describe("who may do what", () => {
+  const rows = accessCases.flatMap(({ what, loads, table }) => table.map((row) => [what, row.join(" "), loads, row] as const));
+
+  test.each(rows)("%s: %s", (_what, _row, loads, [who, privilege, what, allowed]) => {
+    const house = createLoads();
+    for (const { text, mode = "create", branch = "root" } of loads) house.loaded(text, { mode, branch });
+    const graph = house.graph();
+    const found = privilege === "sees" ? graph.sees(role(who), id(what)) : graph.permits(role(who), privilege, id(what)) !== undefined;
+    expect(found).toBe(allowed);
+  });
+});
