@@ -36,7 +36,7 @@ export function checkReferences(draft: Draft, options: CheckOptions): Draft {
     if (existing !== undefined) foreign.add(id);
     const message = `${kindName(kindOf(id))} '${identifierOf(id)}' not found in account '${account}'`;
     if (isTolerant) warn(at.line, `${message}; nothing to remove`);
-    else problems.report(at, message, referenceAdvice(id, draft.records), "reference");
+    else problems.report(at, message, () => referenceAdvice(id, draft.records), "reference");
   }
   if (foreign.size === 0) return draft;
   return {

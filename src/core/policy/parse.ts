@@ -143,6 +143,7 @@ function compose(scan: Scan, source: Source, limits: ParseLimits, problems: Prob
 function reportSyntax(errors: readonly YAMLParseError[], scan: Scan, source: Source, problems: Problems): void {
   const lines = new Set<number>();
   for (const error of errors) {
+    if (problems.isFull()) return;
     if (lines.size > 0 && error.message.includes("in YAML stream")) continue;
     const unclosed = /end with|closing/.test(error.message);
     const opening = unclosed ? scan.openings[countBelow(scan.openings, error.pos[0]) - 1] : undefined;

@@ -8,10 +8,15 @@ import type { Position } from "./nodes";
 /** `language`: the text is wrong. `reference`: it names something absent. `deletion`: it removes where only additions are allowed. */
 export type ProblemKind = "language" | "reference" | "deletion";
 
+/** What to write instead; as a function when it takes thought, which problems that are dropped are not worth. */
+export type Advice = string | undefined | (() => string | undefined);
+
 export interface Problems {
   /** Notes a problem once per place and message; beyond a hundred they are dropped. Returns nothing, so that a reader can return with it. */
-  report(at: Position, message: string, advice?: string, kind?: ProblemKind): undefined;
+  report(at: Position, message: string, advice?: Advice, kind?: ProblemKind): undefined;
   readonly isEmpty: () => boolean;
+  /** Whether a further problem would be dropped. */
+  readonly isFull: () => boolean;
   /** In the order of the text, with the kind of the gravest: a wrong text before a wrong reference. */
   list(): { readonly kind: ProblemKind; readonly problems: readonly PolicyProblem[] };
 }
@@ -27,10 +32,12 @@ export function createProblems(): Problems {
       const key = `${at.line}:${at.column}:${message}`;
       if (found.size >= maxProblems || found.has(key)) return undefined;
       kinds.add(kind);
-      found.set(key, { message, line: at.line, column: at.column, ...(advice === undefined ? {} : { advice }) });
+      const said = typeof advice === "function" ? advice() : advice;
+      found.set(key, { message, line: at.line, column: at.column, ...(said === undefined ? {} : { advice: said }) });
       return undefined;
     },
     isEmpty: () => found.size === 0,
+    isFull: () => found.size >= maxProblems,
     list() {
       const problems = [...found.values()].sort((a, b) => a.line - b.line || a.column - b.column);
       const kind = kinds.has("language") || kinds.size === 0 ? "language" : kinds.has("deletion") ? "deletion" : "reference";

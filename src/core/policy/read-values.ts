@@ -49,7 +49,7 @@ export function createValueReader(problems: Problems): ValueReader {
   const tagType = (node: Node): TagType | undefined => {
     if (node.tag === undefined) return undefined;
     const type = tagTypes.get(node.tag);
-    if (type === undefined) problems.report(node, `Unrecognized data type '${printable(node.tag)}'`, tagAdvice(node.tag));
+    if (type === undefined) problems.report(node, `Unrecognized data type '${printable(node.tag)}'`, () => tagAdvice(node.tag ?? ""));
     return type;
   };
 
@@ -58,7 +58,7 @@ export function createValueReader(problems: Problems): ValueReader {
     for (const entry of node.entries) {
       const canonical = type.attributes.get(entry.key);
       if (canonical === undefined) {
-        problems.report(entry, `No such attribute '${printable(entry.key)}' on type ${type.name}`, attributeAdvice(entry.key, type));
+        problems.report(entry, `No such attribute '${printable(entry.key)}' on type ${type.name}`, () => attributeAdvice(entry.key, type));
       } else if (found.has(canonical)) problems.report(entry, `Duplicate attribute: ${printable(entry.key)}`);
       else found.set(canonical, entry);
     }
@@ -80,9 +80,7 @@ export function createValueReader(problems: Problems): ValueReader {
     const word = written === undefined ? undefined : plainText("kind", written.value);
     const kind = word === undefined ? undefined : genericKinds.get(word.text);
     if (kind === undefined || (type.name === "Role" && !isRoleKind(kind))) {
-      problems.report(
-        word ?? node,
-        `${type.name} has no 'kind' that can be declared`,
+      problems.report(word ?? node, `${type.name} has no 'kind' that can be declared`, () =>
         word === undefined ? undefined : didYouMean(word.text, genericKinds.keys()),
       );
       return undefined;

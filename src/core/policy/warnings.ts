@@ -15,16 +15,16 @@ const maxWarnings = 100;
 
 export function createWarnings(): Warnings {
   const found = new Set<string>();
+  let leftOut = 0;
   const add = (text: string): void => {
-    found.add(text);
+    if (found.size < maxWarnings) found.add(text);
+    else if (!found.has(text)) leftOut += 1;
   };
   return {
     add,
     warn: (line, text) => add(`Line ${line}: ${text}`),
     list() {
-      const all = [...found];
-      if (all.length <= maxWarnings) return all;
-      return [...all.slice(0, maxWarnings), `${all.length - maxWarnings} more warnings are left out`];
+      return leftOut === 0 ? [...found] : [...found, `${leftOut} more warnings are left out`];
     },
   };
 }
