@@ -36,6 +36,8 @@ export interface ListenerConfig {
   readonly devMarker?: string;
   /** Of a Unix socket; 0600 when absent. */
   readonly socketMode?: number;
+  /** How long requests may take to finish when the listener stops; ten seconds when absent. */
+  readonly drainMs?: number;
 }
 
 export interface ListenerDeps {
@@ -58,7 +60,7 @@ export interface Listener {
   inFlight(): number;
   /** New connections get this certificate, running ones keep theirs. Throws `malformed` for a pair that does not fit; then nothing changes. */
   reloadTls(pair: TlsPair): void;
-  /** Takes no more connections and lets requests finish for at most ten seconds. */
+  /** Takes no more connections, and lets requests finish for a while. */
   stop(): Promise<void>;
 }
 
@@ -74,7 +76,7 @@ export const defaultLimits: Limits = {
 
 /** Seconds, as the runtime counts them; connections of a Unix socket have none. */
 const idleTimeout = 60;
-const drainMs = 10_000;
+const defaultDrainMs = 10_000;
 
 type Server = Bun.Server<undefined>;
 
@@ -129,12 +131,23 @@ export function createListener(deps: ListenerDeps): Listener {
     },
     async stop() {
       reception.close();
-      const drained = Promise.all([server.stop(), ...retired]);
-      const hasDrained = await Promise.race([drained.then(() => true), Bun.sleep(drainMs).then(() => false)]);
-      if (!hasDrained) logger.warn("requests_cut_off", { url, requests: reception.inFlight() });
+      const drained = Promise.all([server.stop(), ...retired]).then(() => true);
+      if (!(await within(config.drainMs ?? defaultDrainMs, drained)))
+        logger.warn("requests_cut_off", { url, requests: reception.inFlight() });
       await server.stop(true);
     },
   };
+}
+
+/** What the promise gives, or false when it takes longer. */
+async function within(ms: number, promise: Promise<boolean>): Promise<boolean> {
+  const { promise: over, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, ms, false);
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** What every server of this listener answers with. */
@@ -160,13 +173,14 @@ function createAnswers(fronts: readonly FrontApp[], reception: Reception, limits
 type Answers = ReturnType<typeof createAnswers>;
 
 /**
- * Binds the port. A listener with certificates shares it, for the sake of their exchange; whether another process has it already shows only to one that
- * does not share, so such a one is tried first.
+ * Binds the port. Outside of development the runtime shares ports unless told not to (Bun 1.4.5), and then a second process on the same one goes
+ * unnoticed. A listener with certificates must share it, for the sake of their exchange, so one that does not share is tried first.
  */
 function serveFirst(address: ListenAddress & { kind: "tcp" }, tls: TlsPair | undefined, answers: Answers): Server {
   const { hostname, port } = address;
-  if (tls === undefined) return Bun.serve({ ...answers, idleTimeout, hostname, port });
-  if (port !== 0) Bun.serve({ hostname, port, fetch: () => new Response(null, { status: 503 }) }).stop(true);
+  const exclusive = { hostname, port, reusePort: false };
+  if (tls === undefined) return Bun.serve({ ...answers, ...exclusive, idleTimeout });
+  if (port !== 0) Bun.serve({ ...exclusive, fetch: () => new Response(null, { status: 503 }) }).stop(true);
   return Bun.serve({ ...answers, idleTimeout, hostname, port, reusePort: true, tls });
 }
 
@@ -186,6 +200,9 @@ function serveSocket(path: string, mode: number, answers: Answers): Server {
 /** Throws `malformed` unless certificate and key can be read and belong together. */
 function assertPair(pair: TlsPair): void {
   try {
+    // The runtime takes an empty text for none at all.
+    if (pair.cert === "" || pair.key === "")
+      throw new PosternError({ code: "malformed", where: "tls", expected: "texts that are not empty" });
     createSecureContext({ cert: pair.cert, key: pair.key });
   } catch (cause) {
     throw new PosternError(
