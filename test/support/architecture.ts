@@ -54,7 +54,7 @@ const doors: readonly RegExp[] = [
   /^core\/(broker|policy\/task)$/,
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
-  /^runtime\/(clock|random|http-client|files|workers|logger)$/,
+  /^runtime\/(clock|random|http-client|socket-client|files|workers|logger)$/,
   /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
   /^authenticators\/[^/]+\/machine-identity$/,
@@ -62,7 +62,7 @@ const doors: readonly RegExp[] = [
   /^audit\/audit-log$/,
   /^metrics\/metrics$/,
   /^config\/config$/,
-  /^client\/client$/,
+  /^client\/(client|admin-wire)$/,
   /^server\/(compose|listener|admin|offload)$/,
   /^agent\/agent$/,
   /^simulator\/azure\/simulator$/,
@@ -101,7 +101,7 @@ const onlyHere: readonly OnlyHere[] = [
   {
     thing: "an outgoing fetch",
     pattern: /\b(globalThis|Bun)\.fetch\b|(?<![.\w$])(?<!function )fetch\s*\((?!(?:[^()]|\([^()]*\))*\)\s*(?:\{|:))/,
-    where: /^runtime\/http-client\.ts$/,
+    where: /^runtime\/(http-client|socket-client)\.ts$/,
   },
   { thing: "code from text", pattern: /(?<![.\w$])eval\s*\(|\bnew Function\b/, where: /^never$/ },
   {
