@@ -47,6 +47,10 @@ export interface BrokerSettings {
   readonly enabledAuthenticators: readonly string[];
   /** Whether a restricted role's sessions are refused from outside its networks; Conjur's own servers check the login alone. */
   readonly checksAddressOnUse: boolean;
+  /** Refuse users that are not in the root policy. Default false. */
+  readonly usersInRootPolicyOnly?: boolean;
+  /** When false, only hosts with the annotation `authn/api-key: true` get an API key. Default true. */
+  readonly apiKeysByDefault?: boolean;
 }
 
 export interface BrokerParts {
@@ -90,6 +94,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     planPolicy: deps.planPolicy,
     authenticators: deps.authenticators,
     versionsKept: settings.policyVersionsKept,
+    planSettings: { usersInRootPolicyOnly: settings.usersInRootPolicyOnly ?? false, apiKeysByDefault: settings.apiKeysByDefault ?? true },
   });
   const resources = createResources({ projection, gate, store });
   const roles = createRoles({ projection, gate });

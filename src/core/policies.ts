@@ -16,7 +16,7 @@ import type { Credentials } from "./credentials";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { PolicyLoad, PolicyMode, PolicyOutcome, PolicyReport } from "./operations";
-import type { PlanInput, PlanOutput } from "./policy/task";
+import type { PlanInput, PlanOutput, PlanSettings } from "./policy/task";
 import { factsForPlan } from "./policy-scene";
 import type { Projection } from "./projection";
 import type { Secrets } from "./secrets";
@@ -35,6 +35,7 @@ export interface PoliciesDeps {
   readonly planPolicy: (input: PlanInput) => Promise<PlanOutput>;
   readonly authenticators: readonly Authenticator[];
   readonly versionsKept: number;
+  readonly planSettings: PlanSettings;
 }
 
 const maxAttempts = 5;
@@ -55,6 +56,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       text: load.text,
       authenticators,
       facts: await factsForPlan(graph, account),
+      settings: deps.planSettings,
     };
     return planPolicy(input);
   }

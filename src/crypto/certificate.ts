@@ -6,7 +6,7 @@
  * gives the same number; an authority never certifies what a stranger wrote, so there is nobody to guess one.
  */
 
-import { createHash, sign } from "node:crypto";
+import { createHash, sign, X509Certificate } from "node:crypto";
 import ipaddr from "ipaddr.js";
 import { PosternError } from "../model/failures";
 import type { Instant } from "../model/types";
@@ -99,6 +99,15 @@ export function selfSigned(request: CertificateRequest): IssuedCertificate {
 /** base64url SHA-1 of a certificate's DER: the `x5t` of a JWK, by which Entra ID also names its keys. */
 export function sha1Thumbprint(certificateDer: Uint8Array): string {
   return createHash("sha1").update(certificateDer).digest("base64url");
+}
+
+/** When a certificate (the first of a PEM text) ends, in epoch seconds; undefined for what is none. */
+export function notAfterSeconds(pem: string): number | undefined {
+  try {
+    return Math.floor(new X509Certificate(pem).validToDate.getTime() / 1000);
+  } catch {
+    return undefined;
+  }
 }
 
 interface LeafParties {

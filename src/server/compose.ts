@@ -1,0 +1,194 @@
+/** Builds the whole from a configuration; the only file that knows every implementation. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type AuditTrail, createAuditLog } from "../audit/audit-log";
+import { createAuthenticators } from "../authenticators/registry";
+import type { Config, ListenerSettings } from "../config/config";
+import { notAfterSeconds } from "../crypto/certificate";
+import { fronts } from "../fronts/registry";
+import { openKeyring } from "../keyring/keyring";
+import { createMetrics, type Metrics } from "../metrics/metrics";
+import { PosternError } from "../model/failures";
+import type { Clock, Logger, Random } from "../model/ports";
+import { createClock } from "../runtime/clock";
+import { createPrivateFiles } from "../runtime/files";
+import { createHttpClient } from "../runtime/http-client";
+import { createLogger, openLogFile } from "../runtime/logger";
+import { createRandom } from "../runtime/random";
+import { openStore, type StoreControl } from "../store/store";
+import { type House, openHouse } from "./house";
+import { createListener, type Listener, type TlsPair } from "./listener";
+import { createOffload } from "./offload";
+
+/** A house with what its operator works with. */
+export interface Premises {
+  readonly house: House<StoreControl>;
+  readonly audit: AuditTrail;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** When the first listener's certificate ends, in epoch seconds; undefined without one. */
+  certificateNotAfterSeconds(): number | undefined;
+  /** Stops what runs in the background and closes the store. */
+  close(): Promise<void>;
+}
+
+/** A text that takes longer to plan is refused; its worker ends with it. */
+const planLimitMs = 30_000;
+
+/** The store's places below the data folder. */
+export const placesOf = (dataFolder: string) => ({
+  database: join(dataFolder, "postern.db"),
+  keyring: join(dataFolder, "keyring.json"),
+  node: join(dataFolder, "node.json"),
+  audit: join(dataFolder, "audit"),
+  adminSocket: join(dataFolder, "admin.sock"),
+});
+
+/** Opens everything but the listeners. Throws what the operator must mend first: a wrongly configured seal, roots that cannot be read, a store in use. */
+export async function openPremises(config: Config): Promise<Premises> {
+  const clock = createClock();
+  const random = createRandom();
+  const files = createPrivateFiles();
+  const places = placesOf(config.dataFolder);
+  const logFile = config.log.file === undefined ? undefined : openLogFile(config.log.file);
+  const logger = createLogger({ clock, level: config.log.level, ...(logFile === undefined ? {} : { sink: logFile.sink }) });
+  files.ensureFolder(config.dataFolder);
+  const keyring = await openKeyring({
+    clock,
+    random,
+    files,
+    path: places.keyring,
+    nodePath: places.node,
+    providers: config.seals,
+    dataExists: existsSync(places.database),
+    ...(config.credentialsFolder === undefined ? {} : { credentialsFolder: config.credentialsFolder }),
+    ...(config.sealEnvironment === undefined ? {} : { insecureEnvironment: config.sealEnvironment }),
+  });
+  const audit = createAuditLog({ folder: places.audit, keyring, clock, node: config.node, ...config.audit, logger });
+  const metrics = createMetrics({
+    clock,
+    sources: {
+      auditFailures: () => audit.failures(),
+      rememberedTokens: () => house.rememberedSessions(),
+      signerGeneration: () => 0,
+      residentBytes: () => process.memoryUsage.rss(),
+      certificateNotAfterSeconds: () => certificateEnd(config),
+    },
+  });
+  const http = createHttpClient({
+    allowOutbound: config.allowOutbound,
+    extraRoots: config.rootFiles.map(readText),
+    proxy: config.proxy,
+    clock,
+    logger,
+  });
+  const offload = createOffload();
+  const house: House<StoreControl> = await openHouse({
+    keyring,
+    audit,
+    openStore: () => openStore({ path: places.database, keyring, clock, files, logger, acceptRollback: config.acceptRollback }),
+    authenticators: createAuthenticators({ http, clock, random, logger }),
+    meter: metrics,
+    clock,
+    random,
+    logger,
+    offload,
+    planPolicy: (input) => offload.run("plan_policy", input, { timeoutMs: planLimitMs }),
+    settings: {
+      signature: config.tokenSignature,
+      userSessionSeconds: config.userSessionSeconds,
+      hostSessionSeconds: config.hostSessionSeconds,
+      secretVersionsKept: config.secretVersionsKept,
+      policyVersionsKept: config.policyVersionsKept,
+      enabledAuthenticators: config.enabledAuthenticators,
+      checksAddressOnUse: config.checksAddressOnUse,
+      usersInRootPolicyOnly: config.usersInRootPolicyOnly,
+      apiKeysByDefault: config.apiKeysByDefault,
+    },
+  });
+  return {
+    house,
+    audit,
+    metrics,
+    clock,
+    random,
+    logger,
+    certificateNotAfterSeconds: () => certificateEnd(config),
+    async close() {
+      metrics.stop();
+      offload.close();
+      await house.close();
+      logFile?.close();
+    },
+  };
+}
+
+/** Starts every configured listener over the house. Throws, with none left standing, for an address or certificate that cannot be. */
+export function openListeners(config: Config, premises: Premises, devMarker?: string): readonly Listener[] {
+  const { house, clock, random, logger, metrics } = premises;
+  const served = fronts.map((front) => front.serve(house.broker));
+  const listeners: Listener[] = [];
+  try {
+    for (const each of config.listeners) {
+      const listener = createListener({
+        fronts: served,
+        clock,
+        random,
+        logger,
+        meter: metrics,
+        health: () => ({ status: house.readiness().state === "ready" ? "ready" : "not_ready" }),
+        config: {
+          listen: each.listen,
+          ...(each.tls === undefined ? {} : { tls: readTls(each) }),
+          ...(each.dialect === undefined ? {} : { dialect: each.dialect }),
+          ...(each.socketMode === undefined ? {} : { socketMode: each.socketMode }),
+          ...(devMarker === undefined ? {} : { devMarker }),
+          limits: config.limits,
+          trustedProxies: config.trustedProxies,
+          keyVaultHosts: config.keyVaultHosts,
+        },
+      });
+      listeners.push(listener);
+    }
+  } catch (error) {
+    for (const listener of listeners) void listener.stop();
+    throw error;
+  }
+  return listeners;
+}
+
+/** Reads the certificates again and hands them to the listeners; one that does not fit is reported and the old one stays. */
+export function reloadCertificates(config: Config, listeners: readonly Listener[], logger: Logger): void {
+  config.listeners.forEach((settings, index) => {
+    if (settings.tls === undefined) return;
+    try {
+      listeners[index]?.reloadTls(readTls(settings));
+    } catch (error) {
+      logger.error("certificate_not_reloaded", { listener: settings.name, reason: error instanceof Error ? error.message : "unknown" });
+    }
+  });
+}
+
+function readTls({ tls }: ListenerSettings): TlsPair {
+  if (tls === undefined) throw new PosternError({ code: "internal", what: "a listener without a certificate" });
+  return { cert: readText(tls.certFile), key: readText(tls.keyFile) };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new PosternError(
+      { code: "malformed", where: path, expected: "a readable file", kind: "argument", because: "file_unreadable" },
+      { cause },
+    );
+  }
+}
+
+function certificateEnd(config: Config): number | undefined {
+  const tls = config.listeners[0].tls;
+  return tls === undefined ? undefined : notAfterSeconds(readText(tls.certFile));
+}

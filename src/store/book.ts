@@ -1,0 +1,114 @@
+/**
+ * The book that commits are entered in: order, conflicts, seals and MACs, whatever it is kept on. `store.ts` keeps it in a database, `memory.ts` nowhere.
+ */
+
+import { PosternError } from "../model/failures";
+import { type AccountName, parseId } from "../model/ids";
+import type { Keyring, Sealed, Store } from "../model/ports";
+import type { Commit, Revision } from "../model/types";
+import { changesFacts, encodeChanges } from "./changes";
+import type { Ledger, SealedKey } from "./ledger";
+import type { CommitRow, Tip } from "./log";
+import { macOfCommit, missingRow, openEntry, prepareCommit, type SealedStep } from "./sealing";
+
+/** Where a commit is made durable. */
+export interface BookShelf {
+  /** All of it durably, or an error and nothing. */
+  write(row: CommitRow, steps: readonly SealedStep[]): Promise<void>;
+  /** A row that is not in memory; undefined when there is none. */
+  read(key: SealedKey): Promise<{ readonly revision: Revision; readonly sealed: Sealed } | undefined>;
+}
+
+/** An account's place in the log. */
+export interface Standing {
+  readonly tip: Tip;
+  readonly factsRevision: Revision;
+  readonly isDamaged: boolean;
+}
+
+export interface BookDeps {
+  readonly keyring: Keyring;
+  readonly shelf: BookShelf;
+  readonly ledger: Ledger;
+  readonly revision: Revision;
+  readonly standings: ReadonlyMap<AccountName, Standing>;
+}
+
+export interface Book extends Pick<Store, "commit" | "secretValue" | "record"> {
+  revision(): Revision;
+  /** Runs work between two commits. */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
+}
+
+const noMac = Buffer.alloc(0);
+/** Far below what the engine takes in one row, far above a policy of a million lines. */
+const maxBodyBytes = 512 * 2 ** 20;
+
+export function createBook({ keyring, shelf, ledger, revision: start, standings: known }: BookDeps): Book {
+  const standings = new Map(known);
+  let revision = start;
+  let last: Promise<unknown> = Promise.resolve();
+
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = last.then(work, work);
+    last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function enter(
+    changes: Parameters<Store["commit"]>[0],
+    { account, expected, now }: Parameters<Store["commit"]>[1],
+  ): Promise<Commit> {
+    const standing = standings.get(account) ?? { tip: { revision: 0, mac: noMac }, factsRevision: 0, isDamaged: false };
+    if (standing.isDamaged) throw new PosternError({ code: "integrity", what: `account ${account}`, because: "facts_mac" });
+    if (standing.factsRevision > expected)
+      throw new PosternError({ code: "conflict", what: `facts of account ${account} changed`, because: "facts_changed" });
+    const next = revision + 1;
+    const prepared = prepareCommit(changes, { account, revision: next, ledger, keyring });
+    const body = encodeChanges(prepared.changes);
+    if (body.byteLength > maxBodyBytes) throw new PosternError({ code: "too_large", what: "a commit", limitBytes: maxBodyBytes });
+    const { epoch, tag } = macOfCommit(keyring, { previous: standing.tip.mac, account, revision: next, at: now, body });
+    const mac = Buffer.from(tag);
+    await shelf.write({ revision: next, at: now, epoch, account, mac, body }, prepared.steps);
+    // Only now is it true.
+    revision = next;
+    const commit: Commit = { revision: next, account, at: now, changes: prepared.changes };
+    for (const change of commit.changes) ledger.apply(change);
+    for (const step of prepared.steps) {
+      // Secrets are read without waiting; API keys and policy texts are fetched when asked for.
+      const kept = step.step === "put" && step.entry.purpose === "secret" ? ledger.entry(step.entry) : undefined;
+      if (kept !== undefined && step.step === "put") kept.sealed = step.entry.sealed;
+    }
+    standings.set(account, {
+      tip: { revision: next, mac },
+      factsRevision: changesFacts(commit) ? next : standing.factsRevision,
+      isDamaged: false,
+    });
+    return commit;
+  }
+
+  return {
+    revision: () => revision,
+    inTurn,
+    commit: (changes, options) => inTurn(() => enter(changes, options)),
+
+    secretValue(id, version) {
+      const entry = ledger.entry({ purpose: "secret", id, version });
+      return entry === undefined ? undefined : openEntry(entry, entry.sealed, keyring);
+    },
+
+    async record(kind, key) {
+      const entry = ledger.entry(recordKey(kind, key));
+      if (entry === undefined) return undefined;
+      const row = await shelf.read(entry);
+      if (row === undefined || row.revision !== entry.revision) throw missingRow(entry);
+      return openEntry(entry, row.sealed, keyring);
+    },
+  };
+}
+
+function recordKey(kind: "api_key" | "policy_text", key: string): SealedKey {
+  if (kind === "api_key") return { purpose: kind, id: parseId(key), version: 0 };
+  const at = key.lastIndexOf("@");
+  return { purpose: kind, id: parseId(key.slice(0, at)), version: Number(key.slice(at + 1)) };
+}

@@ -1,0 +1,72 @@
+/** Changes as the log keeps them: what they are about, and their form as bytes. */
+
+import { PosternError } from "../model/failures";
+import { type AccountName, accountOf, type ResourceId } from "../model/ids";
+import type { Change, Commit } from "../model/types";
+
+/** The bytes a commit's MAC is made of, and stored. The changes carry no values any more. */
+export function encodeChanges(changes: readonly Change[]): Buffer {
+  return Buffer.from(JSON.stringify(changes), "utf8");
+}
+
+/** The changes of a body whose MAC holds: they are what was encoded, so they are not validated again, which would take longer than all the rest. */
+export function decodeChanges(body: Buffer): readonly Change[] {
+  const changes: readonly Change[] = JSON.parse(body.toString("utf8"));
+  return changes;
+}
+
+/** Whether something other than secret versions changed. Only then must plans that were made before be made again. */
+export function changesFacts(commit: Pick<Commit, "changes">): boolean {
+  return commit.changes.some(({ type }) => type !== "put_secret_version" && type !== "remove_secret_version");
+}
+
+/** Every id that a change names; a fact is gone when any of these is removed. */
+export function idsOf(change: Change): readonly ResourceId[] {
+  switch (change.type) {
+    case "put_account":
+    case "remove_account":
+    case "put_authenticator_switch":
+      return [];
+    case "put_resource":
+      return [change.resource.id];
+    case "remove_resource":
+      return [change.id];
+    case "put_grant":
+      return [change.grant.role, change.grant.member];
+    case "remove_grant":
+      return [change.role, change.member];
+    case "put_permit":
+      return [change.permit.role, change.permit.resource];
+    case "remove_permit":
+      return [change.role, change.resource];
+    case "put_annotation":
+      return [change.annotation.resource];
+    case "remove_annotation":
+    case "put_secret_version":
+    case "remove_secret_version":
+      return [change.resource];
+    case "put_restriction":
+      return [change.restriction.role];
+    case "remove_restriction":
+    case "remove_credential":
+      return [change.role];
+    case "put_credential":
+      return [change.credential.role];
+    case "put_policy_version":
+      return [change.policyVersion.policy];
+    case "remove_policy_version":
+      return [change.policy];
+  }
+}
+
+/** Throws `internal` for a change that concerns another account than its commit: it would escape that account's MAC chain. */
+export function requireAccount(change: Change, account: AccountName): void {
+  const names = idsOf(change).map(accountOf);
+  if (change.type === "put_account") names.push(change.account.name);
+  if (change.type === "remove_account") names.push(change.account);
+  if (change.type === "put_authenticator_switch") names.push(change.authenticatorSwitch.account);
+  // The owner is no id that the fact hangs on, but must not be a stranger either.
+  if (change.type === "put_resource") names.push(accountOf(change.resource.owner));
+  if (names.some((name) => name !== account))
+    throw new PosternError({ code: "internal", what: "a commit with a change of another account" });
+}

@@ -1,0 +1,226 @@
+/**
+ * The log of changes on disk: snapshots, the commits after them, and each account's head. Reading verifies everything; an account that does not verify is
+ * reported and left out as a whole, for a graph with holes decides wrongly.
+ */
+
+import { type AccountName, parseAccount } from "../model/ids";
+import type { Keyring } from "../model/ports";
+import type { Commit, Instant, Revision } from "../model/types";
+import { changesFacts, decodeChanges } from "./changes";
+import { damagedStore, type Engine, type Row, type Statement } from "./engine";
+import { commitHolds, snapshotHolds } from "./sealing";
+
+/** Where an account's chain stands. */
+export interface Tip {
+  readonly revision: Revision;
+  readonly mac: Buffer;
+}
+
+export interface AccountLog {
+  readonly tip: Tip;
+  /** The last commit that changed more than secret versions. */
+  readonly factsRevision: Revision;
+  readonly isDamaged: boolean;
+  /** The tip as it was at the revision asked for; undefined when the account did not exist then. */
+  readonly tipThen: Tip | undefined;
+}
+
+export interface ReadLog {
+  readonly revision: Revision;
+  /** Surviving commits of undamaged accounts, in order of revision. */
+  readonly commits: readonly Commit[];
+  readonly accounts: ReadonlyMap<AccountName, AccountLog>;
+  /** No commit up to here is in the log by itself any more. */
+  readonly snapshotRevision: Revision;
+  /** How many changes stand in snapshots, and how many in commits. */
+  readonly snapshotChanges: number;
+  readonly logChanges: number;
+}
+
+interface Reading {
+  tip: Tip;
+  factsRevision: Revision;
+  isDamaged: boolean;
+  tipThen: Tip | undefined;
+  readonly commits: Commit[];
+}
+
+const rowsAtOnce = 256;
+const noMac = Buffer.alloc(0);
+
+/** Reads and verifies the whole log. `then` is the revision to remember the tips of. */
+export async function readLog(engine: Engine, keyring: Keyring, then: Revision): Promise<ReadLog> {
+  const accounts = new Map<string, Reading>();
+  let revision = 0;
+  let snapshotRevision = 0;
+  let snapshotChanges = 0;
+  let logChanges = 0;
+
+  function reading(account: string): Reading {
+    const known = accounts.get(account);
+    if (known !== undefined) return known;
+    const fresh = { tip: { revision: 0, mac: noMac }, factsRevision: 0, isDamaged: false, tipThen: undefined, commits: [] };
+    accounts.set(account, fresh);
+    return fresh;
+  }
+
+  for (const snapshot of await readSnapshots(engine)) {
+    const into = reading(snapshot.account);
+    into.tip = { revision: snapshot.revision, mac: snapshot.tip };
+    into.factsRevision = snapshot.factsRevision;
+    into.tipThen = snapshot.revision <= then ? into.tip : undefined;
+    into.isDamaged = !snapshotHolds(keyring, snapshot, { epoch: snapshot.epoch, tag: snapshot.mac });
+    revision = Math.max(revision, snapshot.revision);
+    snapshotRevision = Math.max(snapshotRevision, snapshot.revision);
+    if (into.isDamaged) continue;
+    const commit = toCommit(snapshot);
+    snapshotChanges += commit.changes.length;
+    into.commits.push(commit);
+  }
+  for await (const row of readCommits(engine, 0)) {
+    const into = reading(row.account);
+    const holds =
+      row.revision > into.tip.revision && commitHolds(keyring, { ...row, previous: into.tip.mac }, { epoch: row.epoch, tag: row.mac });
+    into.isDamaged ||= !holds;
+    into.tip = { revision: row.revision, mac: row.mac };
+    if (row.revision <= then) into.tipThen = into.tip;
+    revision = Math.max(revision, row.revision);
+    if (into.isDamaged) continue;
+    const commit = toCommit(row);
+    logChanges += commit.changes.length;
+    if (changesFacts(commit)) into.factsRevision = commit.revision;
+    into.commits.push(commit);
+  }
+  const heads = await readHeads(engine);
+  for (const [account, tip] of heads) {
+    const into = reading(account);
+    revision = Math.max(revision, tip.revision);
+    if (tip.revision === into.tip.revision && tip.mac.equals(into.tip.mac)) continue;
+    // Of a chain that does not hold the head is the better witness; of one that does, the chain is.
+    if (into.isDamaged && tip.revision <= then) into.tipThen = tip;
+    into.isDamaged = true;
+  }
+  for (const [account, each] of accounts) each.isDamaged ||= !heads.has(account);
+
+  const commits = [...accounts.values()].flatMap((each) => (each.isDamaged ? [] : each.commits)).sort((a, b) => a.revision - b.revision);
+  const named = [...accounts].flatMap(([account, each]) => {
+    const name = accountOrUndefined(account);
+    return name === undefined ? [] : [[name, each] as const];
+  });
+  return { revision, commits, accounts: new Map(named), snapshotRevision, snapshotChanges, logChanges };
+}
+
+/** Commits after a revision, oldest first, without verifying them again. */
+export async function* readCommits(engine: Engine, after: Revision): AsyncGenerator<CommitRow> {
+  for (let last = after; ; ) {
+    const rows = await engine.select({
+      integers: ["revision", "at", "epoch"],
+      blobs: ["account", "mac", "body"],
+      from: "commits WHERE revision > ? ORDER BY revision LIMIT ?",
+      args: [last, rowsAtOnce],
+    });
+    for (const row of rows) {
+      const commit = commitRow(row);
+      if (commit.revision <= last) throw damagedStore("the log is out of order");
+      last = commit.revision;
+      yield commit;
+    }
+    if (rows.length < rowsAtOnce) return;
+  }
+}
+
+export interface CommitRow {
+  readonly revision: Revision;
+  readonly at: Instant;
+  readonly epoch: number;
+  readonly account: string;
+  readonly mac: Buffer;
+  readonly body: Buffer;
+}
+
+/** Of a row whose MAC holds. */
+export function toCommit(row: Pick<CommitRow, "revision" | "at" | "account" | "body">): Commit {
+  return { revision: row.revision, account: parseAccount(row.account), at: row.at, changes: decodeChanges(row.body) };
+}
+
+export function insertCommit(row: CommitRow): readonly Statement[] {
+  const account = Buffer.from(row.account, "utf8");
+  return [
+    {
+      sql: "INSERT INTO commits (revision, at, epoch, account, mac, body) VALUES (?, ?, ?, ?, ?, ?)",
+      args: [row.revision, row.at, row.epoch, account, row.mac, row.body],
+    },
+    { sql: "INSERT OR REPLACE INTO heads (account, revision, mac) VALUES (?, ?, ?)", args: [account, row.revision, row.mac] },
+  ];
+}
+
+export interface SnapshotRow extends CommitRow {
+  readonly factsRevision: Revision;
+  readonly tip: Buffer;
+}
+
+/** Puts the snapshot in place of the account's commits up to its revision. */
+export function insertSnapshot(row: SnapshotRow): readonly Statement[] {
+  const account = Buffer.from(row.account, "utf8");
+  return [
+    {
+      sql: "INSERT OR REPLACE INTO snapshots (account, revision, facts_revision, at, epoch, tip, mac, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      args: [account, row.revision, row.factsRevision, row.at, row.epoch, row.tip, row.mac, row.body],
+    },
+    { sql: "DELETE FROM commits WHERE account = ? AND revision <= ?", args: [account, row.revision] },
+  ];
+}
+
+async function readSnapshots(engine: Engine): Promise<readonly SnapshotRow[]> {
+  const rows = await engine.select({
+    integers: ["revision", "facts_revision", "at", "epoch"],
+    blobs: ["account", "tip", "mac", "body"],
+    from: "snapshots",
+    args: [],
+  });
+  return rows.map(({ integers: [revision, factsRevision, at, epoch], blobs: [account, tip, mac, body] }) => ({
+    revision: present(revision),
+    factsRevision: present(factsRevision),
+    at: present(at),
+    epoch: present(epoch),
+    account: present(account).toString("utf8"),
+    tip: present(tip),
+    mac: present(mac),
+    body: present(body),
+  }));
+}
+
+async function readHeads(engine: Engine): Promise<ReadonlyMap<string, Tip>> {
+  const rows = await engine.select({ integers: ["revision"], blobs: ["account", "mac"], from: "heads", args: [] });
+  return new Map(
+    rows.map(({ integers: [revision], blobs: [account, mac] }) => [
+      present(account).toString("utf8"),
+      { revision: present(revision), mac: present(mac) },
+    ]),
+  );
+}
+
+function commitRow({ integers: [revision, at, epoch], blobs: [account, mac, body] }: Row): CommitRow {
+  return {
+    revision: present(revision),
+    at: present(at),
+    epoch: present(epoch),
+    account: present(account).toString("utf8"),
+    mac: present(mac),
+    body: present(body),
+  };
+}
+
+function present<T>(cell: T | undefined): T {
+  if (cell === undefined) throw damagedStore("a row with too few cells");
+  return cell;
+}
+
+function accountOrUndefined(text: string): AccountName | undefined {
+  try {
+    return parseAccount(text);
+  } catch {
+    // Bytes that cannot be a name: the account they once named is found damaged by its chain or its head.
+    return undefined;
+  }
+}
