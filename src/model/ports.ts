@@ -249,7 +249,7 @@ export interface SessionSigner {
   verify(data: Uint8Array, signature: Uint8Array): boolean;
 }
 
-/** Pure functions of the serving thread's helpers, so that a long one does not stall other requests. */
+/** Pure functions run off the serving thread, so that a long one does not stall other requests. Input and output are plain values. */
 export interface Offload {
   run(task: string, input: unknown): Promise<unknown>;
 }
