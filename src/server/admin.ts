@@ -26,6 +26,7 @@ import type { Metrics } from "../metrics/metrics";
 import { type Failure, type FailureCode, failureOf, PosternError } from "../model/failures";
 import { accountOf, parseAccount, parseId, parseIdentifier, parseRoleId } from "../model/ids";
 import type { Clock, Logger, Random } from "../model/ports";
+import type { SecretBytes } from "../model/secret-bytes";
 import type { AuditRecord, RequestContext } from "../model/types";
 import { explainDecision } from "./explanation";
 
@@ -34,9 +35,9 @@ export interface AdminDeps {
   readonly broker: Broker;
   readonly operator: Operator;
   readonly audit: AuditTrail;
-  readonly keyring: Pick<KeyringControl, "status" | "unseal" | "rotateRoot" | "rotateScope" | "addRecipient" | "removeRecipient">;
-  /** Opens the store and everything on it, after the keyring was unsealed. */
-  readonly opened: () => Promise<void>;
+  readonly keyring: Pick<KeyringControl, "status" | "rotateRoot" | "rotateScope" | "addRecipient" | "removeRecipient">;
+  /** Unseals the keyring, by the recovery key or the configured seals, and opens the store on it. */
+  readonly unseal: (recoveryKey?: SecretBytes) => Promise<unknown>;
   /** Begins to wrap old values under a new generation of a scope key. */
   readonly rewrap: () => void;
   readonly metrics: Pick<Metrics, "text" | "contentType">;
@@ -139,12 +140,10 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
 
   handle(adminOperations.unseal, async ({ recoveryKey }, asked) => {
     const wasSealed = keyring.status().state.state !== "unsealed";
-    const state = await keyring.unseal(recoveryKey);
-    if (state.state === "unsealed" && wasSealed) {
-      await deps.opened();
-      await written(asked, { operation: "keyring.unseal" });
-    }
-    return sealStatus();
+    await deps.unseal(recoveryKey);
+    const status = sealStatus();
+    if (status.state === "unsealed" && wasSealed) await written(asked, { operation: "keyring.unseal" });
+    return status;
   });
   handle(adminOperations.rotateRoot, async ({ recoveryKey }, asked) => {
     await written(asked, { operation: "keyring.rotate_root" });
