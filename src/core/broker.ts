@@ -83,7 +83,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     installed: deps.authenticators,
     enabledByConfiguration: settings.enabledAuthenticators,
   });
-  const login = createLogin({ projection, gate, sessions, credentials, authenticators });
+  const login = createLogin({ projection, gate, sessions, credentials, authenticators, meter });
   const secrets = createSecrets({ projection, gate, store, versionsKept: settings.secretVersionsKept });
   const hosts = createHosts({ projection, gate, login, credentials, store });
   const policies = createPolicies({

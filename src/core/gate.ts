@@ -23,6 +23,8 @@ export interface Demand {
   readonly version?: number;
   /** For operations on many things at once: how many the one line stands for. */
   readonly count?: number;
+  /** What the line also tells, of something that is not decided on: what a check asked about. */
+  readonly about?: Pick<AuditRecord, "resource" | "privilege">;
   /** Decided on this graph instead of the present one. */
   readonly graph?: Graph;
   /** What else must hold; throws the refusal. Asked after the privilege. */
@@ -83,6 +85,7 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
       ...(privilege === undefined ? {} : { privilege }),
       ...(version === undefined ? {} : { version }),
       ...(count === undefined ? {} : { count }),
+      ...demand.about,
     };
   }
 

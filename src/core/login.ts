@@ -8,7 +8,7 @@
 
 import { type Failure, PosternError } from "../model/failures";
 import { type AccountName, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
-import type { Attestation, Authenticator, AuthenticatorSettings } from "../model/ports";
+import type { Attestation, Authenticator, AuthenticatorSettings, Meter } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { Check, RequestContext } from "../model/types";
 import type { Authenticators } from "./authenticators";
@@ -34,6 +34,7 @@ export interface LoginDeps {
   readonly sessions: Sessions;
   readonly credentials: Credentials;
   readonly authenticators: Authenticators;
+  readonly meter: Meter;
 }
 
 /** What a login has found out so far; the audit gets it whichever way it ends. */
@@ -43,7 +44,7 @@ interface Progress {
 }
 
 export function createLogin(deps: LoginDeps): Login {
-  const { projection, gate, sessions, credentials, authenticators } = deps;
+  const { projection, gate, sessions, credentials, authenticators, meter } = deps;
 
   /** Adds a check; a failed one ends the login. */
   function step(progress: Progress, check: Check): void {
@@ -150,7 +151,8 @@ export function createLogin(deps: LoginDeps): Login {
     try {
       const attestation = await authenticator.verify({ kind: "token", value: credential }, settings, context.now);
       progress.checks.push(...attestation.checks);
-      progress.attributes = { ...attestation.evidence, ...attestation.attributes };
+      const warnings = attestation.warnings.join(",");
+      progress.attributes = { ...attestation.evidence, ...attestation.attributes, ...(warnings === "" ? {} : { warnings }) };
       return attestation;
     } catch (error) {
       throw withEarlierChecks(error, progress.checks);
@@ -167,8 +169,10 @@ export function createLogin(deps: LoginDeps): Login {
         role = await (request.authenticator === "authn" ? byApiKey : byAuthenticator)(request, context, progress);
         session = await sessions.issue(role, soundAccountOf(role, request), context.now);
       } catch (error) {
+        meter.login(meterLabel(request), false);
         throw await gate.refuse(context, { ...about, attributes: progress.attributes }, error);
       }
+      meter.login(meterLabel(request), true);
       const { claimed: _, ...accepted } = about;
       await gate.accept(context, { ...accepted, role, attributes: progress.attributes });
       return session;
@@ -196,6 +200,11 @@ export function createLogin(deps: LoginDeps): Login {
       }
     },
   };
+
+  /** One of the few words a metric may carry, whatever the client wrote. */
+  function meterLabel({ authenticator }: LoginRequest): string {
+    return authenticator === "authn" || authenticators.installed(authenticator) !== undefined ? authenticator : "unknown";
+  }
 
   function soundAccountOf(role: RoleId, request: LoginRequest): AccountName {
     const account = projection.graph().account(request.account);

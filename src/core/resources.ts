@@ -87,7 +87,7 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
     count: (caller, query) => gate.release(caller, { operation: "resource.list" }, (graph) => matching(graph, caller, query).length),
 
     check(caller, id, privilege, role) {
-      return gate.release(caller, { operation: "resource.check" }, (graph) => {
+      return gate.release(caller, { operation: "resource.check", about: { resource: id, privilege } }, (graph) => {
         const judged = role ?? caller.role;
         if (role !== undefined) assertHeld(graph, caller, role);
         return graph.sees(caller.role, id) && gate.allows(graph, judged, privilege, id);
