@@ -24,6 +24,7 @@ import type {
 import { createGraphDraft, type GraphTables, grantKey, permitKey, switchKey } from "./graph-draft";
 import { emptyGrouped, type Grouped } from "./grouped";
 import { emptyMap } from "./persistent-map";
+import { nextTurn, stepsPerSlice } from "./slices";
 
 /** What allowed something: an owning role, or a permit to a role, either held by the one who asked. */
 export type Rule = { readonly by: "owner"; readonly role: RoleId } | { readonly by: "permit"; readonly permit: Permit };
@@ -69,6 +70,8 @@ export interface Graph {
   permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[];
 
   with(commit: Commit): Graph;
+  /** The same for a commit of any size, without holding up the thread. */
+  withInSlices(commit: Commit): Promise<Graph>;
 }
 
 export function emptyGraph(): Graph {
@@ -149,6 +152,9 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     return [...all].sort();
   }
 
+  const next = (commit: Commit, changed: GraphTables): Graph =>
+    makeGraph(commit.revision, changed, commit.changes.every(keepsMemberships) ? closures : new Map());
+
   return {
     revision,
     accounts: () => tables.accounts.values(),
@@ -181,7 +187,17 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     with(commit) {
       const draft = createGraphDraft(tables);
       for (const change of commit.changes) draft.apply(change, commit.revision);
-      return makeGraph(commit.revision, draft.done(), commit.changes.every(keepsMemberships) ? closures : new Map());
+      return next(commit, draft.done());
+    },
+    async withInSlices(commit) {
+      const draft = createGraphDraft(tables);
+      let steps = 0;
+      for (const change of commit.changes) {
+        draft.apply(change, commit.revision);
+        steps += 1;
+        if (steps % stepsPerSlice === 0) await nextTurn();
+      }
+      return next(commit, draft.done());
     },
   };
 }

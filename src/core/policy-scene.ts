@@ -8,6 +8,7 @@ import { accountOf, isRoleId } from "../model/ids";
 import type { Annotation, Grant, NetworkRestriction, Permit, Resource } from "../model/types";
 import type { Graph } from "./graph";
 import type { SceneFacts } from "./policy/scene";
+import { nextTurn } from "./slices";
 
 /** Pieces of UTF-8 JSON, each the facts of some resources. */
 export type EncodedFacts = readonly Uint8Array[];
@@ -76,9 +77,3 @@ function collectRole(graph: Graph, id: RoleId, facts: Facts): void {
 }
 
 const declaredBy = (policy: RoleId | undefined): { readonly policy?: RoleId } => (policy === undefined ? {} : { policy });
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}

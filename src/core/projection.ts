@@ -47,7 +47,7 @@ export async function createProjection(store: Store): Promise<Projection> {
     assertSound(account);
     if (changes.length === 0) return;
     const commit: Commit = await store.commit(changes, { account, expected, now });
-    graph = graph.with(commit);
+    graph = await graph.withInSlices(commit);
   }
 
   return {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type AuditTrail, createAuditLog } from "../audit/audit-log";
 import { createAuthenticators } from "../authenticators/registry";
 import type { Config, ListenerSettings } from "../config/config";
+import { unpackPlan } from "../core/policy/parcel";
 import { notAfterSeconds } from "../crypto/certificate";
 import { fronts } from "../fronts/registry";
 import { openKeyring } from "../keyring/keyring";
@@ -96,7 +97,7 @@ export async function openPremises(config: Config): Promise<Premises> {
     random,
     logger,
     offload,
-    planPolicy: (input) => offload.run("plan_policy", input, { timeoutMs: planLimitMs }),
+    planPolicy: async (input) => unpackPlan(await offload.run("plan_policy", input, { timeoutMs: planLimitMs })),
     settings: {
       signature: config.tokenSignature,
       userSessionSeconds: config.userSessionSeconds,

@@ -3,12 +3,13 @@
  * alone. Nothing here may reach `store/`: a worker that loads libSQL is a second copy of SQLite in the process.
  */
 
-import { planPolicy } from "../core/policy/task";
+import { packPlan } from "../core/policy/parcel";
+import { type PlanInput, planPolicy } from "../core/policy/task";
 import { signRs256 } from "../crypto/signing";
 
 export const workerTasks = {
   /** A policy load, from its text to the changes it makes. */
-  plan_policy: planPolicy,
+  plan_policy: (input: PlanInput) => packPlan(planPolicy(input)),
   /** RSASSA-PKCS1-v1_5 with SHA-256. */
   sign_rs256: signRs256,
 };

@@ -51,7 +51,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const doors: readonly RegExp[] = [
   /^model\/(types|ids|failures|ports|secret-bytes)$/,
   // The worker's table needs the planning alone, without the broker around it.
-  /^core\/(broker|policy\/task)$/,
+  /^core\/(broker|policy\/(task|parcel|report|check-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
   /^runtime\/(clock|random|http-client|socket-client|files|workers|logger)$/,
@@ -63,7 +63,7 @@ const doors: readonly RegExp[] = [
   /^metrics\/metrics$/,
   /^config\/config$/,
   /^client\/(client|admin-wire)$/,
-  /^server\/(compose|listener|admin|offload)$/,
+  /^server\/(compose|listener|admin|server|offload)$/,
   /^agent\/agent$/,
   /^simulator\/azure\/simulator$/,
   /^cli\/cli$/,

@@ -40,7 +40,8 @@ export function checkPolicyAlone({ text, account, branch, authenticators }: Lone
   if (planned.ok) return { ok: planned.findings.length === 0, problems: planned.findings, warnings: planned.warnings };
   if (planned.kind !== "reference") return { ok: false, problems: planned.problems, warnings: [] };
   const warnings = planned.problems.map(
-    ({ message, line }) => `${line === undefined ? "" : `Line ${line}: `}${message}; it is not in this text and must be there when it is loaded`,
+    ({ message, line }) =>
+      `${line === undefined ? "" : `Line ${line}: `}${message}; it is not in this text and must be there when it is loaded`,
   );
   return { ok: true, problems: [], warnings };
 }
