@@ -37,8 +37,6 @@ export interface MetricSources {
   readonly auditFailures: () => number;
   /** Session tokens whose signature is remembered. */
   readonly rememberedTokens: () => number;
-  /** Grows when a signer of session tokens is replaced. */
-  readonly signerGeneration: () => number;
   readonly residentBytes: () => number;
   /** Of the certificate, in epoch seconds; undefined without one. */
   readonly certificateNotAfterSeconds: () => number | undefined;
@@ -101,7 +99,6 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
     },
   });
   read("postern_token_cache_size", "Session tokens whose signature is remembered", sources.rememberedTokens);
-  read("postern_signer_generation", "Replacements of a signer of session tokens", sources.signerGeneration);
   read("postern_resident_memory_bytes", "Resident memory", sources.residentBytes);
   read("postern_tls_not_after", "When the certificate ends, in epoch seconds", sources.certificateNotAfterSeconds);
 

@@ -20,6 +20,7 @@ import { createRandom } from "../runtime/random";
 import { openStore, type StoreControl } from "../store/store";
 import { type House, openHouse } from "./house";
 import { createListener, type Listener, type TlsPair } from "./listener";
+import { observeBroker, observeHttp, observeStore, watchClock } from "./observed";
 import { createOffload } from "./offload";
 
 /** A house with what its operator works with. */
@@ -74,12 +75,11 @@ export async function openPremises(config: Config): Promise<Premises> {
     sources: {
       auditFailures: () => audit.failures(),
       rememberedTokens: () => house.rememberedSessions(),
-      signerGeneration: () => 0,
       residentBytes: () => process.memoryUsage.rss(),
       certificateNotAfterSeconds: () => certificateEnd(config),
     },
   });
-  const http = createHttpClient({
+  const plainHttp = createHttpClient({
     allowOutbound: config.allowOutbound,
     extraRoots: config.rootFiles.map(readText),
     proxy: config.proxy,
@@ -90,8 +90,13 @@ export async function openPremises(config: Config): Promise<Premises> {
   const house: House<StoreControl> = await openHouse({
     keyring,
     audit,
-    openStore: () => openStore({ path: places.database, keyring, clock, files, logger, acceptRollback: config.acceptRollback }),
-    authenticators: createAuthenticators({ http, clock, random, logger }),
+    async openStore() {
+      // A clean stop takes the write-ahead log with it.
+      if (existsSync(`${places.database}-wal`)) metrics.recovered();
+      const store = await openStore({ path: places.database, keyring, clock, files, logger, acceptRollback: config.acceptRollback });
+      return observeStore(store, metrics);
+    },
+    authenticators: createAuthenticators({ http: observeHttp(plainHttp, metrics), clock, random, logger }),
     meter: metrics,
     clock,
     random,
@@ -110,6 +115,7 @@ export async function openPremises(config: Config): Promise<Premises> {
       apiKeysByDefault: config.apiKeysByDefault,
     },
   });
+  const stopWatching = watchClock(clock, metrics, logger);
   return {
     house,
     audit,
@@ -120,6 +126,7 @@ export async function openPremises(config: Config): Promise<Premises> {
     certificateNotAfterSeconds: () => certificateEnd(config),
     async close() {
       metrics.stop();
+      stopWatching();
       offload.close();
       await house.close();
       logFile?.close();
@@ -130,7 +137,7 @@ export async function openPremises(config: Config): Promise<Premises> {
 /** Starts every configured listener over the house. Throws, with none left standing, for an address or certificate that cannot be. */
 export function openListeners(config: Config, premises: Premises, devMarker?: string): readonly Listener[] {
   const { house, clock, random, logger, metrics } = premises;
-  const served = fronts.map((front) => front.serve(house.broker));
+  const served = fronts.map((front) => front.serve(observeBroker(house.broker, metrics, clock)));
   const listeners: Listener[] = [];
   try {
     for (const each of config.listeners) {

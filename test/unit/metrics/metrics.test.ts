@@ -5,7 +5,6 @@ import { createTestClock } from "../../support/audit-bench";
 const sources: MetricSources = {
   auditFailures: () => 3,
   rememberedTokens: () => 7,
-  signerGeneration: () => 1,
   residentBytes: () => 64 * 2 ** 20,
   certificateNotAfterSeconds: () => undefined,
 };
