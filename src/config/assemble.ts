@@ -39,7 +39,7 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     listeners: [mainListener(said, path), ...otherListeners(said, path)],
     rootFiles: (said.ca ?? []).map((each) => path("ca", each)),
     allowOutbound: said.allow_outbound ?? [],
-    proxy: { ...present("https", said.https_proxy), ...present("noProxy", said.no_proxy) },
+    proxy: { ...present("https", said.https_proxy), ...present("noProxy", said.proxy_exceptions) },
     log: { level: said.log_level ?? "info", ...present("file", said.log === undefined ? undefined : path("log", said.log)) },
     tokenSignature: said.token_signature === "rs256" ? "RS256" : "EdDSA",
     userSessionSeconds: said.user_token_ttl ?? defaults.sessionSeconds,

@@ -94,7 +94,7 @@ export const settings = {
   ca: list("files of certificates", path("a file of certificates")),
   allow_outbound: list("URL prefixes such as https://127.0.0.1:9443/"),
   https_proxy: text("the URL of a proxy"),
-  no_proxy: text("host names with commas between them"),
+  proxy_exceptions: text("host names with commas between them"),
   log: path("a file"),
   log_level: choice("debug", "info", "warn", "error"),
   token_signature: choice("eddsa", "rs256"),
@@ -148,7 +148,7 @@ export const flagHelp: {
   ca: ["list", "file of further roots for outgoing connections (PEM)"],
   allow_outbound: ["list", "URL prefix of an issuer that may be at a private or loopback address"],
   https_proxy: ["value", "proxy for the fetching of issuers' keys"],
-  no_proxy: ["value", "hosts that are asked without the proxy"],
+  proxy_exceptions: ["value", "hosts that are asked without the proxy"],
   log: ["value", "file to log to instead of standard error"],
   log_level: ["value", "debug, info, warn or error"],
   token_signature: ["value", "of session tokens: eddsa or rs256"],
@@ -199,8 +199,8 @@ export const conjurVariables: Readonly<Record<string, SettingName>> = {
   POLICIES_VERSION_LIMIT: "policies_version_limit",
   HTTPS_PROXY: "https_proxy",
   https_proxy: "https_proxy",
-  NO_PROXY: "no_proxy",
-  no_proxy: "no_proxy",
+  NO_PROXY: "proxy_exceptions",
+  no_proxy: "proxy_exceptions",
 };
 
 /** Variables of Conjur's servers that Postern refuses to start with, and what to do instead. */
