@@ -1,25 +1,81 @@
 /** The command table. */
 
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { version } from "../../package.json";
+import type { Cli } from "./command";
+import { accountCommand } from "./commands/account";
+import { auditCommand, whyCommand } from "./commands/audit";
+import { dataKeyCommand } from "./commands/data-key";
+import { initCommand } from "./commands/init";
+import { policyCommand } from "./commands/policy";
+import { roleCommand } from "./commands/role";
+import { sealCommand } from "./commands/seal";
 import { selfTest } from "./commands/self-test";
+import { serverCommand } from "./commands/server";
+import { configurationCommand, statusCommand } from "./commands/status";
+import { variableCommand } from "./commands/variable";
+import { exitCodeHelp, exitCodes } from "./exit-codes";
+import { type CliIo, processIo } from "./io";
+import { type CliWorld, processWorld } from "./world";
 
-/** Runs one command line and resolves to the exit code: 0 done, 1 failed, 2 not understood. */
-export async function run(argv: readonly string[]): Promise<number> {
-  let code = 0;
-  const program = new Command("postern").version(version).exitOverride();
-  program
-    .command("self-test")
-    .description("check that this binary can work on this machine")
-    .option("--folder <path>", "where the throwaway database is made (default: the temporary folder)")
-    .action(async (options: { readonly folder?: string }) => {
-      code = (await selfTest({ folder: options.folder, print: console.log })) ? 0 : 1;
-    });
+/** In the order of `--help`. */
+const table: readonly ((cli: Cli) => Command)[] = [
+  initCommand,
+  accountCommand,
+  serverCommand,
+  statusCommand,
+  roleCommand,
+  policyCommand,
+  variableCommand,
+  auditCommand,
+  whyCommand,
+  sealCommand,
+  dataKeyCommand,
+  configurationCommand,
+  selfTestCommand,
+];
+
+/** Runs one command line and resolves to the exit code, one of `exitCodes`. Throws only for a defect. */
+export async function run(argv: readonly string[], io: CliIo = processIo(), world: CliWorld = processWorld(version)): Promise<number> {
+  let code: number = exitCodes.done;
+  const cli: Cli = {
+    io,
+    world,
+    exit(next) {
+      code = next;
+    },
+  };
+  const program = new Command("postern")
+    .description("A secrets broker that speaks the Conjur, Vault and Azure Key Vault protocols.")
+    .version(version)
+    // `variable get --version 2` is not a question for the version of the program.
+    .enablePositionalOptions()
+    .exitOverride()
+    .addHelpText("after", exitCodeHelp);
+  for (const command of table) program.addCommand(command(cli));
+  printThrough(program, io);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
-    if (error instanceof Error && "exitCode" in error && typeof error.exitCode === "number") return error.exitCode === 0 ? 0 : 2;
-    throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   }
   return code;
+}
+
+/** Help and complaints about the command line go where results and complaints go. */
+function printThrough(command: Command, io: CliIo): void {
+  command.configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) });
+  for (const each of command.commands) printThrough(each, io);
+}
+
+function selfTestCommand(cli: Cli): Command {
+  return new Command("self-test")
+    .exitOverride()
+    .description("check that this binary can work on this machine")
+    .option("--folder <path>", "where the throwaway database is made (default: the temporary folder)")
+    .action(async (options: { readonly folder?: string }) => {
+      const isFit = await selfTest({ folder: options.folder, print: (line) => cli.io.out(`${line}\n`) });
+      cli.exit(isFit ? exitCodes.done : exitCodes.failed);
+    });
 }

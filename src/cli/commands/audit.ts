@@ -1,0 +1,81 @@
+/** `postern audit verify` and `postern why`. */
+
+import { Command } from "commander";
+import { adminOperations, type OutputOf } from "../../client/admin-wire";
+import { type Cli, createCommand, onRun, optionOf, usage } from "../command";
+import { exitCodes } from "../exit-codes";
+
+export function auditCommand(cli: Cli): Command {
+  return new Command("audit").description("the audit trail").exitOverride().addCommand(verifyCommand(cli));
+}
+
+function verifyCommand(cli: Cli): Command {
+  const command = createCommand(
+    "verify",
+    "read the whole trail and name the first line that is not what was written",
+    "postern audit verify --head 12000:9f86d081…",
+  )
+    .option("--head <sequence:mac>", "where the trail stood once, from a checkpoint in the log: finds a trail cut behind it")
+    .option("--from <sequence>", "the lines before this one were archived on purpose");
+  return onRun(command, cli, ({ withAdmin, finish, print }) => {
+    const head = optionOf(command, "head");
+    const from = optionOf(command, "from");
+    const options = {
+      ...(head === undefined ? {} : { knownHead: headOf(head) }),
+      ...(from === undefined ? {} : { from: sequenceOf("--from", from) }),
+    };
+    return withAdmin(async (client) =>
+      finish(await client.call(adminOperations.verifyAudit, options), (report) => {
+        print(report, reportText(report));
+        return report.ok ? exitCodes.done : exitCodes.integrity;
+      }),
+    );
+  });
+}
+
+function reportText({ ok, lines, files, findings, found, lastSequence, lastMac }: OutputOf<typeof adminOperations.verifyAudit>): string {
+  const read = `${lines} lines in ${files.length} ${files.length === 1 ? "file" : "files"}, up to ${lastSequence}:${lastMac}\n`;
+  if (ok) return `The audit trail is whole: ${read}`;
+  const first = findings[0]?.sequence ?? 0;
+  const told = findings.map(({ sequence, kind, detail, file, line }) => {
+    const where = file === undefined ? "" : ` (${file}:${line})`;
+    return `  ${sequence}  ${kind}: ${detail}${where}\n`;
+  });
+  const more = found > findings.length ? `  and ${found - findings.length} more\n` : "";
+  return `The audit trail is NOT whole. The first bad line is ${first}.\n${told.join("")}${more}${read}`;
+}
+
+function headOf(text: string): { readonly sequence: number; readonly mac: string } {
+  const [, sequence = "", mac = ""] = /^(\d+):([0-9a-f]{64})$/u.exec(text) ?? [];
+  if (mac === "") throw usage("--head", "a sequence, a colon and 64 hex digits, as an audit_checkpoint in the log has them");
+  return { sequence: sequenceOf("--head", sequence), mac };
+}
+
+function sequenceOf(where: string, text: string): number {
+  if (!/^[1-9]\d{0,14}$/u.test(text)) throw usage(where, "a number from 1");
+  return Number(text);
+}
+
+export function whyCommand(cli: Cli): Command {
+  const command = createCommand(
+    "why",
+    "explain a decision: who asked, what was checked, what failed and where the policy says so, and what would allow it",
+    "postern why d-7k2m9x4p1qz0",
+  ).argument("<decision>", "its name, from the audit trail or the log");
+  return onRun(command, cli, ({ io, withAdmin, finish, print }, [decision = ""]) =>
+    withAdmin(async (client) =>
+      finish(await client.call(adminOperations.why, { decision }), ({ text, record }) => {
+        print(record, io.outputIsTerminal && io.environment.NO_COLOR === undefined ? coloured(text) : text);
+        return exitCodes.done;
+      }),
+    ),
+  );
+}
+
+const green = "\u001b[32m";
+const red = "\u001b[31m";
+const plain = "\u001b[0m";
+
+function coloured(text: string): string {
+  return text.replace(/^ {2}([✓✗]).*$/gmu, (line, mark) => `${mark === "✓" ? green : red}${line}${plain}`);
+}

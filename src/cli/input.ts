@@ -1,0 +1,37 @@
+/** Reading of secrets and names as operators give them. */
+
+import { identifierProblem, kinds, makeId, parseAccount, type ResourceId } from "../model/ids";
+import { usage } from "./command";
+import type { CliIo } from "./io";
+
+/** Without the one line break that `echo` and editors put at the end. */
+export function withoutLineEnd(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  if (bytes[length - 1] !== 0x0a) return bytes;
+  return bytes.subarray(0, bytes[length - 2] === 0x0d ? length - 2 : length - 1);
+}
+
+/** The value of a secret: a file as it is, or standard input without its last line break. */
+export async function readSecret(io: CliIo, file: string | undefined): Promise<Uint8Array> {
+  if (file !== undefined) return io.readFile(file);
+  if (io.inputIsTerminal) io.err("The value, ended by Ctrl-D on a line of its own: ");
+  return withoutLineEnd(await io.readInput());
+}
+
+/** `myorg:variable:db/password` as it is; `db/password` in the account. */
+export function variableId(text: string, account: string | undefined): ResourceId {
+  if (kinds.some((kind) => text.split(":")[1] === kind)) return fullId(text);
+  if (account === undefined) throw usage("variable", "a full id such as myorg:variable:db/password, or --account beside it");
+  const problem = identifierProblem(text);
+  if (problem !== undefined) throw usage("variable", `a name; it ${problem}`);
+  return makeId(parseAccount(account), "variable", text);
+}
+
+function fullId(text: string): ResourceId {
+  const [account = "", kind = "", ...rest] = text.split(":");
+  const identifier = rest.join(":");
+  if (kind !== "variable") throw usage("variable", "the id of a variable");
+  const problem = identifierProblem(identifier);
+  if (problem !== undefined) throw usage("variable", `a name; it ${problem}`);
+  return makeId(parseAccount(account), "variable", identifier);
+}

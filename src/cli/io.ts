@@ -1,0 +1,63 @@
+/** What a command line has of its process: what it reads, where it prints. Results go to standard output, everything else to standard error. */
+
+import { writeSync } from "node:fs";
+import { type Environment, processEnvironment } from "../config/config";
+import { PosternError } from "../model/failures";
+import { createPrivateFiles } from "../runtime/files";
+
+export interface CliIo {
+  out(text: string | Uint8Array): void;
+  err(text: string): void;
+  /** All of standard input. */
+  readInput(): Promise<Uint8Array>;
+  /** A file that others may read. Throws `malformed` when there is none, or others could have written it. */
+  readFile(path: string): Uint8Array;
+  /** A new file that only this user may read. Throws `malformed` when there is one already. */
+  writeSecretFile(path: string, bytes: Uint8Array): void;
+  readonly inputIsTerminal: boolean;
+  readonly outputIsTerminal: boolean;
+  readonly environment: Environment;
+  /** Where relative paths start. */
+  readonly folder: string;
+}
+
+const maxFileBytes = 64 * 2 ** 20;
+const standardOutput = 1;
+const standardError = 2;
+
+export function processIo(): CliIo {
+  const files = createPrivateFiles();
+  return {
+    out: (text) => writeAll(standardOutput, text),
+    err: (text) => writeAll(standardError, text),
+    readInput: async () => new Uint8Array(await Bun.stdin.arrayBuffer()),
+    readFile(path) {
+      const bytes = files.read(path, { readableByOthers: true, maxBytes: maxFileBytes });
+      if (bytes === undefined) throw new PosternError({ code: "malformed", where: path, expected: "a file", kind: "missing" });
+      return bytes;
+    },
+    writeSecretFile(path, bytes) {
+      if (files.size(path) !== undefined)
+        throw new PosternError({ code: "malformed", where: path, expected: "no file yet", kind: "argument" });
+      files.replace(path, bytes);
+    },
+    inputIsTerminal: process.stdin.isTTY === true,
+    outputIsTerminal: process.stdout.isTTY === true,
+    environment: processEnvironment(),
+    folder: process.cwd(),
+  };
+}
+
+function writeAll(descriptor: number, text: string | Uint8Array): void {
+  const bytes = typeof text === "string" ? Buffer.from(text) : text;
+  for (let done = 0; done < bytes.byteLength; ) {
+    try {
+      done += writeSync(descriptor, bytes, done);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      // Nobody reads any more: there is nothing left to say.
+      if (code === "EPIPE") return;
+      if (code !== "EAGAIN") throw error;
+    }
+  }
+}

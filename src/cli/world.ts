@@ -1,0 +1,92 @@
+/** What commands act on: the Postern of a data folder, by its socket or in this process, and a server to be. Tests hand in another. */
+
+import { lstatSync } from "node:fs";
+import { createAuthenticators } from "../authenticators/registry";
+import { type AdminTransport, createAdminClient } from "../client/client";
+import type { Config } from "../config/config";
+import { PosternError } from "../model/failures";
+import type { Authenticator, Logger } from "../model/ports";
+import type { SecretBytes } from "../model/secret-bytes";
+import { createClock } from "../runtime/clock";
+import { createHttpClient } from "../runtime/http-client";
+import { createRandom } from "../runtime/random";
+import { createSocketFetch } from "../runtime/socket-client";
+import { initialiseFolder, openFolder, type RunningServer, reasonOf, startServer } from "../server/server";
+
+/** A way to the Postern of a data folder. */
+export interface Reached {
+  readonly transport: AdminTransport;
+  /** Whether a server answers; else it was opened for this command. */
+  readonly isServed: boolean;
+  close(): Promise<void>;
+}
+
+export interface CliWorld {
+  /** By the admin socket when a server owns the folder, else opened in this process. Throws `not_found` where there is no Postern. */
+  reach(config: Config, socket: string): Promise<Reached>;
+  initialise(config: Config): Promise<{ readonly recoveryKey: SecretBytes }>;
+  startServer(config: Config): Promise<RunningServer>;
+  /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates again. */
+  untilStopped(reload: () => void): Promise<void>;
+  /** The external authenticators that are built in. */
+  authenticators(): readonly Pick<Authenticator, "type" | "restrictions">[];
+  randomBytes(count: number): Uint8Array;
+}
+
+export function processWorld(version: string): CliWorld {
+  return {
+    async reach(config, socket) {
+      const served = await reachSocket(socket);
+      if (served !== undefined) return served;
+      if (lstatSync(config.dataFolder, { throwIfNoEntry: false }) === undefined) {
+        throw new PosternError({
+          code: "not_found",
+          target: `${config.dataFolder}; make it with 'postern init', or name another with --data`,
+        });
+      }
+      const { app, readiness, close } = await openFolder(config, version);
+      if (readiness.state === "failed") {
+        await close();
+        throw new PosternError({ code: "integrity", what: readiness.detail ?? reasonOf(readiness), because: readiness.reason });
+      }
+      return { transport: (request) => app.fetch(request, { isLocal: true }), isServed: false, close };
+    },
+    initialise: initialiseFolder,
+    startServer: (config) => startServer(config, version),
+    untilStopped(reload) {
+      process.on("SIGHUP", reload);
+      return new Promise((resolve) => {
+        // The handlers stay: a second signal must not end the process in the middle of its last work.
+        for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
+      });
+    },
+    authenticators() {
+      const clock = createClock();
+      const http = createHttpClient({ allowOutbound: [], clock, logger: silent });
+      return createAuthenticators({ http, clock, random: createRandom(), logger: silent });
+    },
+    randomBytes: (count) => createRandom().bytes(count),
+  };
+}
+
+const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Undefined when no server answers at the socket. Throws `forbidden` for the socket of another user. */
+async function reachSocket(path: string): Promise<Reached | undefined> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  const transport = createSocketFetch(path);
+  try {
+    await createAdminClient(transport).page("/health");
+  } catch (error) {
+    const own = process.getuid?.();
+    if (own !== undefined && own !== 0 && stats.uid !== own) {
+      throw new PosternError(
+        { code: "forbidden", because: `${path} belongs to another user; run the command as that user` },
+        { cause: error },
+      );
+    }
+    return undefined;
+  }
+  return { transport, isServed: true, close: async () => undefined };
+}
