@@ -92,6 +92,13 @@ export function openAead(key: SymmetricKey, sealed: Uint8Array, context: AeadCon
   return plain;
 }
 
+/** The length of the text in four bytes, big-endian, then the text as UTF-8. */
+export function lengthPrefixed(text: string): Buffer {
+  const out = Buffer.allocUnsafe(4 + Buffer.byteLength(text, "utf8"));
+  writePrefixed(out, text, 0);
+  return out;
+}
+
 /** Eight bytes, big-endian. Throws `internal` for anything but an integer from 0 to 2^53 - 1. */
 export function unsigned64(value: number): Buffer {
   const out = Buffer.allocUnsafe(8);

@@ -3,12 +3,13 @@
  */
 
 import { PosternError } from "../model/failures";
-import { type AccountName, parseId } from "../model/ids";
+import { type AccountName, accountOf, parseId } from "../model/ids";
 import type { Keyring, Sealed, Store } from "../model/ports";
 import type { Commit, Revision } from "../model/types";
 import { changesFacts, encodeChanges } from "./changes";
+import type { Tip } from "./high-water";
 import type { Ledger, SealedKey } from "./ledger";
-import type { CommitRow, Tip } from "./log";
+import type { CommitRow } from "./log";
 import { macOfCommit, missingRow, openEntry, prepareCommit, type SealedStep } from "./sealing";
 
 /** Where a commit is made durable. */
@@ -17,6 +18,8 @@ export interface BookShelf {
   write(row: CommitRow, steps: readonly SealedStep[]): Promise<void>;
   /** A row that is not in memory; undefined when there is none. */
   read(key: SealedKey): Promise<{ readonly revision: Revision; readonly sealed: Sealed } | undefined>;
+  /** Told when a commit is durable and counts. What it does must not fail: the commit stands. */
+  entered?(commit: Commit, tip: Tip): void;
 }
 
 /** An account's place in the log. */
@@ -55,12 +58,18 @@ export function createBook({ keyring, shelf, ledger, revision: start, standings:
     return turn;
   }
 
+  function requireSound(account: AccountName): void {
+    // Never "absent": the account's facts are left out because they do not verify.
+    if (standings.get(account)?.isDamaged === true)
+      throw new PosternError({ code: "integrity", what: `account ${account}`, because: "facts_mac" });
+  }
+
   async function enter(
     changes: Parameters<Store["commit"]>[0],
     { account, expected, now }: Parameters<Store["commit"]>[1],
   ): Promise<Commit> {
-    const standing = standings.get(account) ?? { tip: { revision: 0, mac: noMac }, factsRevision: 0, isDamaged: false };
-    if (standing.isDamaged) throw new PosternError({ code: "integrity", what: `account ${account}`, because: "facts_mac" });
+    requireSound(account);
+    const standing = standings.get(account) ?? { tip: { revision: 0, mac: noMac }, factsRevision: 0 };
     if (standing.factsRevision > expected)
       throw new PosternError({ code: "conflict", what: `facts of account ${account} changed`, because: "facts_changed" });
     const next = revision + 1;
@@ -79,11 +88,9 @@ export function createBook({ keyring, shelf, ledger, revision: start, standings:
       const kept = step.step === "put" && step.entry.purpose === "secret" ? ledger.entry(step.entry) : undefined;
       if (kept !== undefined && step.step === "put") kept.sealed = step.entry.sealed;
     }
-    standings.set(account, {
-      tip: { revision: next, mac },
-      factsRevision: changesFacts(commit) ? next : standing.factsRevision,
-      isDamaged: false,
-    });
+    const tip = { revision: next, mac };
+    standings.set(account, { tip, factsRevision: changesFacts(commit) ? next : standing.factsRevision, isDamaged: false });
+    shelf.entered?.(commit, tip);
     return commit;
   }
 
@@ -93,12 +100,15 @@ export function createBook({ keyring, shelf, ledger, revision: start, standings:
     commit: (changes, options) => inTurn(() => enter(changes, options)),
 
     secretValue(id, version) {
+      requireSound(accountOf(id));
       const entry = ledger.entry({ purpose: "secret", id, version });
       return entry === undefined ? undefined : openEntry(entry, entry.sealed, keyring);
     },
 
     async record(kind, key) {
-      const entry = ledger.entry(recordKey(kind, key));
+      const named = recordKey(kind, key);
+      requireSound(accountOf(named.id));
+      const entry = ledger.entry(named);
       if (entry === undefined) return undefined;
       const row = await shelf.read(entry);
       if (row === undefined || row.revision !== entry.revision) throw missingRow(entry);

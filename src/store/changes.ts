@@ -20,6 +20,11 @@ export function changesFacts(commit: Pick<Commit, "changes">): boolean {
   return commit.changes.some(({ type }) => type !== "put_secret_version" && type !== "remove_secret_version");
 }
 
+/** Whether what the log says of something must not stay in it: digests of keys and hashes of passwords that no longer count. */
+export function erases({ type }: Change): boolean {
+  return type === "remove_account" || type === "remove_resource" || type === "remove_credential";
+}
+
 /** Every id that a change names; a fact is gone when any of these is removed. */
 export function idsOf(change: Change): readonly ResourceId[] {
   switch (change.type) {

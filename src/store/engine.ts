@@ -30,10 +30,13 @@ export interface Selection {
 }
 
 export interface Row {
+  /** `unreadable` in place of one that is negative, rounded or none at all: all of ours count something. The row is damaged, and the others are not. */
   readonly integers: readonly number[];
   /** Views of one buffer. */
   readonly blobs: readonly Buffer[];
 }
+
+export const unreadable = -1;
 
 /**
  * Throws, from everything: `storage_full` and `read_only`, after which reading goes on and writing may succeed later; `integrity` (because `store_damaged`)
@@ -128,7 +131,8 @@ export async function openEngine(path: string): Promise<Engine> {
     isBroken: () => isBroken,
     async close() {
       // libSQL's connection lives on until it is collected, and its hold on the file with it. SQLite lets go of an exclusive hold only outside of WAL mode.
-      for (const step of letGo) await client.execute(step).catch(() => undefined);
+      // A broken one is left as it is: leaving WAL mode writes, and the next opener recovers what counts.
+      if (!isBroken) for (const step of letGo) await client.execute(step).catch(() => undefined);
       client.close();
     },
   };
@@ -187,9 +191,7 @@ const zero = 0x30;
 function integerOf(cell: Buffer): number {
   const text = cell.toString("latin1");
   const value = Number(text);
-  // A negative or rounded number is as wrong as none: all of ours count something.
-  if (!/^\d{1,16}$/u.test(text) || !Number.isSafeInteger(value)) throw damagedStore("a number that cannot be read");
-  return value;
+  return /^\d{1,16}$/u.test(text) && Number.isSafeInteger(value) ? value : unreadable;
 }
 
 function checked({ sql, args }: Statement): { sql: string; args: (bigint | Uint8Array)[] } {

@@ -61,6 +61,14 @@ export function createLedger(): Ledger {
     byId.delete(id);
   }
 
+  /** A fact that may have a sealed row and has none takes the place of one that had. */
+  function replaceWithNone(change: Change): void {
+    if (change.type === "put_credential") remove({ purpose: "api_key", id: change.credential.role, version: 0 });
+    if (change.type === "put_policy_version") {
+      remove({ purpose: "policy_text", id: change.policyVersion.policy, version: change.policyVersion.version });
+    }
+  }
+
   function removeAccount(account: AccountName): void {
     for (const id of [...byId.keys()].filter((each) => each.startsWith(`${account}:`))) removeAll(id);
   }
@@ -76,8 +84,7 @@ export function createLedger(): Ledger {
     apply(change) {
       const written = writtenBy(change);
       if (written !== undefined) put(written);
-      // A fact that replaces one with a sealed row and has none itself.
-      if (written === undefined && change.type === "put_credential") remove({ purpose: "api_key", id: change.credential.role, version: 0 });
+      if (written === undefined) replaceWithNone(change);
       if (change.type === "remove_secret_version") remove({ purpose: "secret", id: change.resource, version: change.version });
       if (change.type === "remove_credential") remove({ purpose: "api_key", id: change.role, version: 0 });
       if (change.type === "remove_policy_version") remove({ purpose: "policy_text", id: change.policy, version: change.version });

@@ -3,25 +3,24 @@
  * reported and left out as a whole, for a graph with holes decides wrongly.
  */
 
+import { constantTimeEqual } from "../crypto/digest";
+import { PosternError } from "../model/failures";
 import { type AccountName, parseAccount } from "../model/ids";
 import type { Keyring } from "../model/ports";
 import type { Commit, Instant, Revision } from "../model/types";
-import { changesFacts, decodeChanges } from "./changes";
-import { damagedStore, type Engine, type Row, type Statement } from "./engine";
+import { changesFacts, decodeChanges, erases } from "./changes";
+import { damagedStore, type Engine, type Row, type Statement, unreadable } from "./engine";
+import type { Tip } from "./high-water";
 import { commitHolds, snapshotHolds } from "./sealing";
 
-/** Where an account's chain stands. */
-export interface Tip {
-  readonly revision: Revision;
-  readonly mac: Buffer;
-}
-
 export interface AccountLog {
+  /** Where the chain stands; of a damaged account, the best witness of that. */
   readonly tip: Tip;
   /** The last commit that changed more than secret versions. */
   readonly factsRevision: Revision;
   readonly isDamaged: boolean;
-  /** The tip as it was at the revision asked for; undefined when the account did not exist then. */
+  readonly hasHead: boolean;
+  /** The tip as it was at the revision asked for; undefined when the account had no commit then, or no head now. */
   readonly tipThen: Tip | undefined;
 }
 
@@ -35,12 +34,15 @@ export interface ReadLog {
   /** How many changes stand in snapshots, and how many in commits. */
   readonly snapshotChanges: number;
   readonly logChanges: number;
+  /** Whether a commit erases what others before it say. */
+  readonly erases: boolean;
 }
 
 interface Reading {
   tip: Tip;
   factsRevision: Revision;
   isDamaged: boolean;
+  hasHead: boolean;
   tipThen: Tip | undefined;
   readonly commits: Commit[];
 }
@@ -55,11 +57,12 @@ export async function readLog(engine: Engine, keyring: Keyring, then: Revision):
   let snapshotRevision = 0;
   let snapshotChanges = 0;
   let logChanges = 0;
+  let hasErasing = false;
 
   function reading(account: string): Reading {
     const known = accounts.get(account);
     if (known !== undefined) return known;
-    const fresh = { tip: { revision: 0, mac: noMac }, factsRevision: 0, isDamaged: false, tipThen: undefined, commits: [] };
+    const fresh = { tip: { revision: 0, mac: noMac }, factsRevision: 0, isDamaged: false, hasHead: false, tipThen: undefined, commits: [] };
     accounts.set(account, fresh);
     return fresh;
   }
@@ -69,7 +72,8 @@ export async function readLog(engine: Engine, keyring: Keyring, then: Revision):
     into.tip = { revision: snapshot.revision, mac: snapshot.tip };
     into.factsRevision = snapshot.factsRevision;
     into.tipThen = snapshot.revision <= then ? into.tip : undefined;
-    into.isDamaged = !snapshotHolds(keyring, snapshot, { epoch: snapshot.epoch, tag: snapshot.mac });
+    const isReadable = isWhole(snapshot) && snapshot.factsRevision !== unreadable;
+    into.isDamaged = !isReadable || !snapshotHolds(keyring, snapshot, { epoch: snapshot.epoch, tag: snapshot.mac });
     revision = Math.max(revision, snapshot.revision);
     snapshotRevision = Math.max(snapshotRevision, snapshot.revision);
     if (into.isDamaged) continue;
@@ -79,8 +83,7 @@ export async function readLog(engine: Engine, keyring: Keyring, then: Revision):
   }
   for await (const row of readCommits(engine, 0)) {
     const into = reading(row.account);
-    const holds =
-      row.revision > into.tip.revision && commitHolds(keyring, { ...row, previous: into.tip.mac }, { epoch: row.epoch, tag: row.mac });
+    const holds = row.revision > into.tip.revision && rowHolds(keyring, row, into.tip.mac);
     into.isDamaged ||= !holds;
     into.tip = { revision: row.revision, mac: row.mac };
     if (row.revision <= then) into.tipThen = into.tip;
@@ -88,30 +91,78 @@ export async function readLog(engine: Engine, keyring: Keyring, then: Revision):
     if (into.isDamaged) continue;
     const commit = toCommit(row);
     logChanges += commit.changes.length;
+    hasErasing ||= commit.changes.some(erases);
     if (changesFacts(commit)) into.factsRevision = commit.revision;
     into.commits.push(commit);
   }
   const heads = await readHeads(engine);
   for (const [account, tip] of heads) {
     const into = reading(account);
+    into.hasHead = true;
+    const isTip = tip.revision === into.tip.revision && constantTimeEqual(tip.mac, into.tip.mac);
+    // Of a chain that does not hold the head is the better witness, of one that does the chain is: one flipped bit spoils one of them.
+    if (into.isDamaged || into.tip.revision === 0) {
+      into.tip = tip;
+      if (tip.revision <= then) into.tipThen = tip;
+    }
+    into.isDamaged ||= !isTip;
     revision = Math.max(revision, tip.revision);
-    if (tip.revision === into.tip.revision && tip.mac.equals(into.tip.mac)) continue;
-    // Of a chain that does not hold the head is the better witness; of one that does, the chain is.
-    if (into.isDamaged && tip.revision <= then) into.tipThen = tip;
-    into.isDamaged = true;
   }
-  for (const [account, each] of accounts) each.isDamaged ||= !heads.has(account);
+  for (const each of accounts.values()) {
+    if (each.hasHead) continue;
+    each.isDamaged = true;
+    each.tipThen = undefined;
+  }
 
   const commits = [...accounts.values()].flatMap((each) => (each.isDamaged ? [] : each.commits)).sort((a, b) => a.revision - b.revision);
   const named = [...accounts].flatMap(([account, each]) => {
     const name = accountOrUndefined(account);
     return name === undefined ? [] : [[name, each] as const];
   });
-  return { revision, commits, accounts: new Map(named), snapshotRevision, snapshotChanges, logChanges };
+  return { revision, commits, accounts: new Map(named), snapshotRevision, snapshotChanges, logChanges, erases: hasErasing };
 }
 
-/** Commits after a revision, oldest first, without verifying them again. */
-export async function* readCommits(engine: Engine, after: Revision): AsyncGenerator<CommitRow> {
+/** Commits after a revision, oldest first, each verified again. Throws `integrity` at the first that does not hold; damaged accounts are left out. */
+export async function* readVerified(
+  engine: Engine,
+  keyring: Keyring,
+  { after, damaged }: { readonly after: Revision; readonly damaged: ReadonlySet<string> },
+): AsyncGenerator<Commit> {
+  const previous = new Map<string, Uint8Array>();
+  for await (const row of readCommits(engine, after)) {
+    if (damaged.has(row.account)) continue;
+    const before = previous.get(row.account) ?? (await macBefore(engine, row));
+    if (!rowHolds(keyring, row, before)) {
+      throw new PosternError({ code: "integrity", what: `commit ${row.revision}`, because: "facts_mac" });
+    }
+    previous.set(row.account, row.mac);
+    yield toCommit(row);
+  }
+}
+
+function rowHolds(keyring: Keyring, row: CommitRow, previous: Uint8Array): boolean {
+  return isWhole(row) && commitHolds(keyring, { ...row, previous }, { epoch: row.epoch, tag: row.mac });
+}
+
+function isWhole({ revision, at, epoch }: CommitRow): boolean {
+  return revision !== unreadable && at !== unreadable && epoch !== unreadable;
+}
+
+/** The MAC that the chain of the row's account had before it: of the commit before, of the snapshot, or none. */
+async function macBefore(engine: Engine, { account, revision }: CommitRow): Promise<Uint8Array> {
+  const name = Buffer.from(account, "utf8");
+  const fromCommits = await engine.select({
+    integers: [],
+    blobs: ["mac"],
+    from: "commits WHERE account = ? AND revision < ? ORDER BY revision DESC LIMIT 1",
+    args: [name, revision],
+  });
+  const fromSnapshot = await engine.select({ integers: [], blobs: ["tip"], from: "snapshots WHERE account = ?", args: [name] });
+  return fromCommits[0]?.blobs[0] ?? fromSnapshot[0]?.blobs[0] ?? noMac;
+}
+
+/** Commits after a revision, oldest first, as they stand. */
+async function* readCommits(engine: Engine, after: Revision): AsyncGenerator<CommitRow> {
   for (let last = after; ; ) {
     const rows = await engine.select({
       integers: ["revision", "at", "epoch"],

@@ -3,20 +3,24 @@
  * durable before the old key may be dropped. Interrupted anywhere, it goes on where rows are still behind.
  */
 
-import type { Keyring } from "../model/ports";
+import { PosternError } from "../model/failures";
+import type { Keyring, Sealed } from "../model/ports";
 import type { Engine, Statement } from "./engine";
 import type { Ledger, LedgerEntry } from "./ledger";
-import { countSealedRows, readSealedRows, rewrapStatement, type SealedRow } from "./sealed-rows";
+import { pause } from "./pause";
+import { countSealedRows, readGenerations, readSealedRows, rewrapStatement, type SealedRow } from "./sealed-rows";
 import { contextOf } from "./sealing";
 
 export interface RewrapProgress {
   readonly done: number;
+  /** Rows that do not open, or that the log does not know; they stay as they are. */
+  readonly failed: number;
   readonly total: number;
   readonly isRunning: boolean;
 }
 
 export interface Rewrapping {
-  /** Goes through all rows once; a second call while it runs waits for the same pass. */
+  /** Goes through all rows once; a second call while it runs waits for the same pass. Ends early when the store is closed. */
   rewrapAll(): Promise<RewrapProgress>;
   rewrapProgress(): RewrapProgress;
   /** Generations of each scope key that rows still need; what is not among them may be retired. */
@@ -28,34 +32,50 @@ export interface RewrappingDeps {
   readonly keyring: Keyring;
   readonly ledger: Ledger;
   readonly inTurn: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  readonly isClosing: () => boolean;
 }
 
-export function createRewrapping({ engine, keyring, ledger, inTurn }: RewrappingDeps): Rewrapping {
-  let progress: RewrapProgress = { done: 0, total: 0, isRunning: false };
+export function createRewrapping({ engine, keyring, ledger, inTurn, isClosing }: RewrappingDeps): Rewrapping {
+  let progress: RewrapProgress = { done: 0, failed: 0, total: 0, isRunning: false };
   let running: Promise<RewrapProgress> | undefined;
 
-  async function rewrapPage(page: readonly SealedRow[]): Promise<void> {
+  /** How many rows of the page could not be moved. */
+  async function rewrapPage(page: readonly SealedRow[]): Promise<number> {
+    if (isClosing()) return 0;
     const statements: Statement[] = [];
-    const moved: { readonly entry: LedgerEntry; readonly sealed: SealedRow["sealed"] }[] = [];
+    const moved: { readonly entry: LedgerEntry; readonly sealed: Sealed }[] = [];
+    let failed = 0;
     for (const row of page) {
       const entry = ledger.entryNamed(row.purpose, row.id, row.version);
-      if (entry === undefined || entry.revision !== row.revision) continue;
-      const next = keyring.rewrap(row.sealed, contextOf(entry));
-      if (next === undefined) continue;
-      statements.push(rewrapStatement(row, next));
-      moved.push({ entry, sealed: next });
+      const outcome = entry?.revision === row.revision ? rewrapRow(row, entry) : "failed";
+      if (outcome === "failed") failed += 1;
+      if (entry === undefined || outcome === "failed" || outcome === undefined) continue;
+      statements.push(rewrapStatement(row, outcome));
+      moved.push({ entry, sealed: outcome });
     }
-    if (statements.length === 0) return;
-    await engine.write(statements);
+    if (statements.length > 0) await engine.write(statements);
     for (const { entry, sealed } of moved) if (entry.sealed !== undefined) entry.sealed = sealed;
+    return failed;
+  }
+
+  function rewrapRow(row: SealedRow, entry: LedgerEntry): Sealed | "failed" | undefined {
+    try {
+      return keyring.rewrap(row.sealed, contextOf(entry));
+    } catch (cause) {
+      // One damaged row must not keep all others under an old key.
+      if (cause instanceof PosternError && cause.failure.code === "integrity") return "failed";
+      throw cause;
+    }
   }
 
   async function run(): Promise<RewrapProgress> {
-    progress = { done: 0, total: await countSealedRows(engine), isRunning: true };
+    progress = { done: 0, failed: 0, total: await countSealedRows(engine), isRunning: true };
     try {
       for await (const page of readSealedRows(engine)) {
-        await inTurn(() => rewrapPage(page));
-        progress = { ...progress, done: progress.done + page.length };
+        const failed = await inTurn(() => rewrapPage(page));
+        progress = { ...progress, done: progress.done + page.length, failed: progress.failed + failed };
+        await pause();
+        if (isClosing()) break;
       }
     } finally {
       progress = { ...progress, isRunning: false };
@@ -71,15 +91,6 @@ export function createRewrapping({ engine, keyring, ledger, inTurn }: Rewrapping
       return running;
     },
     rewrapProgress: () => progress,
-    async generationsInUse() {
-      const inUse = new Map<string, Set<number>>();
-      for await (const page of readSealedRows(engine)) {
-        for (const { sealed } of page) {
-          const generations = inUse.get(sealed.scopeKey) ?? new Set<number>();
-          inUse.set(sealed.scopeKey, generations.add(sealed.generation));
-        }
-      }
-      return inUse;
-    },
+    generationsInUse: () => inTurn(() => readGenerations(engine)),
   };
 }

@@ -2,7 +2,7 @@
 
 import type { Sealed } from "../model/ports";
 import type { Revision } from "../model/types";
-import { damagedStore, type Engine, type Row, type Statement } from "./engine";
+import { damagedStore, type Engine, type Row, type Statement, unreadable } from "./engine";
 import type { SealedKey } from "./ledger";
 import type { SealedStep } from "./sealing";
 
@@ -77,6 +77,7 @@ export async function* readSealedRows(engine: Engine, only?: string): AsyncGener
     yield page;
     const last = page.at(-1);
     if (last === undefined || page.length < rowsAtOnce) return;
+    if (last.version === unreadable) throw damagedStore("a sealed row that cannot be passed");
     after = [bytes(last.purpose), bytes(last.id), last.version];
   }
 }
@@ -84,6 +85,18 @@ export async function* readSealedRows(engine: Engine, only?: string): AsyncGener
 export async function countSealedRows(engine: Engine): Promise<number> {
   const [row] = await engine.select({ integers: ["n"], blobs: [], from: "(SELECT count(*) AS n FROM sealed)", args: [] });
   return row?.integers[0] ?? 0;
+}
+
+/** The generations of each scope key that rows are wrapped under. */
+export async function readGenerations(engine: Engine): Promise<ReadonlyMap<string, ReadonlySet<number>>> {
+  const inUse = new Map<string, Set<number>>();
+  const from = "(SELECT DISTINCT scope_key, generation FROM sealed)";
+  for (const { integers, blobs } of await engine.select({ integers: ["generation"], blobs: ["scope_key"], from, args: [] })) {
+    const key = blobs[0]?.toString("utf8") ?? "";
+    const generations = inUse.get(key) ?? new Set<number>();
+    inUse.set(key, generations.add(integers[0] ?? 0));
+  }
+  return inUse;
 }
 
 function sealedRow({ integers: [version, revision, generation], blobs: [purpose, id, scopeKey, wrap, body] }: Row): SealedRow {

@@ -1,156 +1,135 @@
 /**
  * The log of changes and the sealed values in one database file, held by this process alone.
  *
- * What is acknowledged is durable: a commit returns after SQLite's synchronous write. What is read at start is verified before it counts. The last known
- * revision is also kept beside the database (`high-water.ts`), so that an older copy put in its place is noticed.
+ * What is acknowledged is durable: a commit returns after SQLite's synchronous write. What is read at start is verified before it counts. The last commits
+ * are also named beside the database (`high-water.ts`), so that an older copy put in its place is noticed, and an empty one never passes for a new store.
  */
 
 import { dirname, join } from "node:path";
 import { PosternError } from "../model/failures";
 import type { Clock, Keyring, Logger, PrivateFiles, Store } from "../model/ports";
-import type { Revision } from "../model/types";
-import { createBook } from "./book";
-import { compact } from "./compaction";
-import { damagedStore, type Engine, openEngine } from "./engine";
-import { type HighWater, openHighWater } from "./high-water";
-import { createLedger } from "./ledger";
-import { insertCommit, readCommits, readLog, toCommit } from "./log";
-import { createRewrapping, type Rewrapping } from "./rewrapping";
+import { damagedStore, openEngine } from "./engine";
+import { digestOfTips, type HighWater, openHighWater } from "./high-water";
+import { keepStore, type OpenedStore } from "./keeping";
+import { type ReadLog, readLog } from "./log";
+import type { Rewrapping } from "./rewrapping";
 import { migrate, putMeta, readIdentity, type StoreIdentity } from "./schema";
-import { readSealedRow, readSealedRows, statementsOf } from "./sealed-rows";
+import type { IntegrityReport } from "./verification";
 
 export interface StoreOptions {
-  /** `/var/lib/postern/postern.db`; the folder exists and is private. */
+  /** `/var/lib/postern/postern.db`; its folder is the store's own, and closed to others. */
   readonly path: string;
   readonly keyring: Keyring & { deployment(): string | undefined };
   readonly clock: Clock;
   readonly files: PrivateFiles;
   readonly logger: Logger;
-  /** Start although the store is older than the mark beside it; begins a new epoch. */
+  /** Start although the store is older than the mark beside it, or the mark is missing or does not hold; begins a new epoch. */
   readonly acceptRollback?: boolean;
 }
 
 export interface StoreControl extends Store, Rewrapping {
+  readonly deployment: string;
   /** How often a rollback was accepted, plus one. */
   readonly epoch: number;
-  readonly deployment: string;
+  /** Whether one was accepted just now: that belongs in the audit. */
+  readonly acceptedRollback: boolean;
   /** Brings the write-ahead log into the database file. */
   checkpoint(): Promise<void>;
-  /** How many secrets, keys and texts are kept. */
+  /** Puts snapshots in the place of the log. Followers that are behind must then begin anew. */
+  compact(): Promise<void>;
+  /** Reads and verifies everything again from disk, opening every sealed row, a page at a time. */
+  verify(): Promise<IntegrityReport>;
+  /** How many values, API keys and policy texts are kept. */
   sealedCount(): number;
 }
 
+/** Whether there is a store at this path, or was one. For this alone no key is needed. */
+export function storeExists(files: PrivateFiles, path: string): boolean {
+  return (files.size(path) ?? 0) > 0 || files.size(markPath(path)) !== undefined;
+}
+
 /**
- * Opens the store of an unsealed keyring, or makes it where none has been. Throws `conflict` (because `store_in_use`); `integrity` because `store_damaged`,
- * `store_of_another_deployment`, or `store_rolled_back`; `unsupported` because `store_newer`.
+ * Opens the store of an unsealed keyring, or makes it where none has been. Throws `sealed`; `conflict` (because `store_in_use`); `unsupported` (because
+ * `store_newer`); `integrity` because `store_damaged`, `store_of_another_deployment`, `store_rolled_back`, or `high_water_missing`.
  */
 export async function openStore(options: StoreOptions): Promise<StoreControl> {
-  const { path, keyring, files } = options;
+  const { path, keyring, files, logger } = options;
   const deployment = keyring.deployment();
+  const state = keyring.state();
+  if (state.state !== "unsealed") throw new PosternError({ code: "sealed", reason: state.state === "sealed" ? state.reason : state.state });
   if (deployment === undefined) throw new PosternError({ code: "sealed", reason: "uninitialised" });
-  const highWater = openHighWater(files, join(dirname(path), "high-water.json"), keyring);
-  const isPresent = (files.size(path) ?? 0) > 0;
-  if (highWater.exists && !isPresent) throw damagedStore("the database file is missing or empty where data was");
-  files.ensureFile(path);
+  if (files.ensureFolder(dirname(path))) logger.warn("store_folder_closed_to_others");
+  const highWater = openHighWater(files, markPath(path), keyring);
+  const { written } = highWater;
+  const hasHadData = written.state === "damaged" || (written.state === "present" && written.mark.revision > 0);
+  const isEmpty = (files.size(path) ?? 0) === 0;
+  if (isEmpty && hasHadData) throw damagedStore("the database file is missing or empty where data was");
+  // Before the file: from here on the two are told apart from a database whose mark was taken away.
+  if (isEmpty) highWater.raise({ format: "postern-high-water/1", deployment, epoch: 1, revision: 0, tips: digestOfTips([]) });
+  closeToOthers(options);
   const engine = await openEngine(path);
   try {
-    await migrate(engine, { deployment, mayBeEmpty: !highWater.exists });
+    await migrate(engine, { deployment, mayBeEmpty: isEmpty || (written.state === "present" && !hasHadData) });
     const identity = await readIdentity(engine);
     if (identity.deployment !== deployment) {
-      throw new PosternError({
-        code: "integrity",
-        what: "the store belongs to another installation",
-        because: "store_of_another_deployment",
-      });
+      throw new PosternError({ code: "integrity", what: "the store of another installation", because: "store_of_another_deployment" });
     }
-    return await openLog(options, engine, highWater, identity);
+    const log = await readLog(engine, keyring, written.state === "present" ? written.mark.revision : 0);
+    const accepted = isEmpty ? undefined : await judgeRollback(options, { engine, highWater, identity, log });
+    const opened = { engine, highWater, log, identity: accepted ?? identity, acceptedRollback: accepted !== undefined };
+    return await keepStore({ ...options, walBytes: () => files.size(`${path}-wal`) ?? 0 }, opened);
   } catch (error) {
+    highWater.close();
     await engine.close();
     throw error;
   }
 }
 
-async function openLog(options: StoreOptions, engine: Engine, highWater: HighWater, identity: StoreIdentity): Promise<StoreControl> {
-  const { keyring, clock, logger } = options;
-  const log = await readLog(engine, keyring, highWater.mark?.revision ?? 0);
-  const epoch = await judgeRollback(options, engine, highWater, identity, log.revision);
-  const ledger = createLedger();
-  for (const commit of log.commits) for (const change of commit.changes) ledger.apply(change);
-  for await (const page of readSealedRows(engine, "secret")) {
-    for (const { purpose, id, version, revision, sealed } of page) {
-      const entry = ledger.entryNamed(purpose, id, version);
-      // A row of another commit than the log's is not the one that belongs here; reading it then says that it is missing.
-      if (entry?.revision === revision) entry.sealed = sealed;
-    }
+const markPath = (path: string): string => join(dirname(path), "high-water.json");
+
+/** Before the engine opens them, for it would lose its hold on a file that somebody else in this process closes. */
+function closeToOthers({ files, path, logger }: StoreOptions): void {
+  for (const each of [path, `${path}-wal`]) {
+    const isThere = each === path || files.size(each) !== undefined;
+    if (isThere && files.ensureFile(each)) logger.warn("store_file_closed_to_others", { file: each });
   }
-  const damaged = [...log.accounts].filter(([, account]) => account.isDamaged).map(([name]) => name);
-  for (const account of damaged) logger.error("account_facts_damaged", { account });
-  let syncedAt = clock.now();
-  const raise = (revision: Revision): void => highWater.raise({ deployment: identity.deployment, epoch, revision });
-
-  const book = createBook({
-    keyring,
-    ledger,
-    revision: Math.max(log.revision, identity.floor),
-    standings: log.accounts,
-    shelf: {
-      async write(row, steps) {
-        await engine.write([...insertCommit(row), ...statementsOf(steps)]);
-        syncedAt = row.at;
-        raise(row.revision);
-      },
-      read: (key) => readSealedRow(engine, key),
-    },
-  });
-  raise(book.revision());
-  highWater.sync();
-  const snapshotRevision = await compact(engine, keyring, log, clock.now());
-
-  return {
-    ...createRewrapping({ engine, keyring, ledger, inTurn: book.inTurn }),
-    epoch,
-    deployment: identity.deployment,
-    load: async () => ({ revision: book.revision(), commits: log.commits, damaged }),
-    commit: book.commit,
-    async *changesAfter(revision) {
-      if (revision < snapshotRevision) throw new PosternError({ code: "stale", because: "before_snapshot" });
-      for await (const row of readCommits(engine, revision)) yield toCommit(row);
-    },
-    secretValue: book.secretValue,
-    record: book.record,
-    position: () => ({ revision: book.revision(), syncedAt }),
-    checkpoint: () => book.inTurn(() => engine.checkpoint()),
-    sealedCount: () => ledger.size(),
-    close: () =>
-      book.inTurn(async () => {
-        if (!engine.isBroken()) await engine.checkpoint();
-        highWater.close();
-        await engine.close();
-      }),
-  };
 }
 
-/** The epoch to go on in. Refuses a store that is behind its mark, or whose mark was tampered with, unless that is accepted. */
+/** Nothing when all is well; the identity of a new epoch when it is not, and that is accepted. Throws `integrity` otherwise. */
 async function judgeRollback(
   options: StoreOptions,
-  engine: Engine,
-  highWater: HighWater,
-  identity: StoreIdentity,
-  revision: Revision,
-): Promise<number> {
-  const { mark } = highWater;
-  const isBehind = mark !== undefined && (revision < mark.revision || identity.epoch < mark.epoch);
-  if (!isBehind && !highWater.isDamaged) return identity.epoch;
-  if (options.acceptRollback !== true) {
-    const what = highWater.isDamaged
-      ? "the mark beside the store does not hold"
-      : `the store stands at revision ${revision}, and was known at ${mark?.revision}`;
-    throw new PosternError({ code: "integrity", what, because: "store_rolled_back" });
+  { engine, highWater, identity, log }: Omit<OpenedStore, "acceptedRollback">,
+): Promise<StoreIdentity | undefined> {
+  const finding = rollbackOf(highWater, identity, log);
+  if (finding === undefined) return undefined;
+  if (options.acceptRollback !== true) throw new PosternError({ code: "integrity", ...finding });
+  const { written } = highWater;
+  const known = written.state === "present" ? written.mark : undefined;
+  const next = {
+    deployment: identity.deployment,
+    epoch: Math.max(identity.epoch, known?.epoch ?? 0) + 1,
+    // Revisions that were given out once are not given out again for something else: old rows would fit.
+    floor: Math.max(identity.floor, known?.revision ?? log.revision + unknownCommits),
+  };
+  await engine.write([putMeta("epoch", String(next.epoch)), putMeta("floor", String(next.floor))]);
+  options.logger.warn("rollback_accepted", { because: finding.because, epoch: next.epoch, revision: log.revision });
+  return next;
+}
+
+/** How many commits may have been lost when nothing tells. */
+const unknownCommits = 1 << 20;
+
+function rollbackOf({ written }: HighWater, identity: StoreIdentity, log: ReadLog): { what: string; because: string } | undefined {
+  if (written.state === "absent") return { what: "the mark beside the store is missing", because: "high_water_missing" };
+  if (written.state === "damaged") return { what: "the mark beside the store does not hold", because: "store_rolled_back" };
+  const { mark } = written;
+  if (log.revision < mark.revision || identity.epoch < mark.epoch) {
+    const what = `the store stands at revision ${log.revision}, and was known at ${mark.revision}`;
+    return { what, because: "store_rolled_back" };
   }
-  const epoch = Math.max(identity.epoch, mark?.epoch ?? 0) + 1;
-  // Revisions that were once given out are not given out again for something else.
-  const floor = Math.max(identity.floor, mark?.revision ?? 0, revision);
-  await engine.write([putMeta("epoch", String(epoch)), putMeta("floor", String(floor))]);
-  options.logger.warn("rollback_accepted", { epoch, revision });
-  return epoch;
+  // After a compaction that the mark does not know of, the commits it names are no longer there to compare.
+  if (log.snapshotRevision > mark.revision) return undefined;
+  const tips = [...log.accounts].flatMap(([account, { tipThen }]) => (tipThen === undefined ? [] : [[account, tipThen] as const]));
+  if (digestOfTips(tips) === mark.tips) return undefined;
+  return { what: "the last commits of some account are not those that were known", because: "store_rolled_back" };
 }
