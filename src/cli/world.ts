@@ -30,7 +30,7 @@ export interface CliWorld {
   untilStopped(reload: () => void): Promise<void>;
   /** The external authenticators that are built in. */
   authenticators(): readonly Pick<Authenticator, "type" | "restrictions">[];
-  randomBytes(count: number): Uint8Array;
+  freshBytes(count: number): Uint8Array;
 }
 
 export function processWorld(version: string): CliWorld {
@@ -65,7 +65,7 @@ export function processWorld(version: string): CliWorld {
       const http = createHttpClient({ allowOutbound: [], clock, logger: silent });
       return createAuthenticators({ http, clock, random: createRandom(), logger: silent });
     },
-    randomBytes: (count) => createRandom().bytes(count),
+    freshBytes: (count) => createRandom().bytes(count),
   };
 }
 

@@ -217,7 +217,7 @@ function parseBody<Operation extends AdminOperation>(operation: Operation, text:
   throw new PosternError({
     code: "malformed",
     where: v.getDotPath(issue) ?? "body",
-    expected: issue.expected ?? "another value",
+    expected: issue.expected === "never" ? "no such member" : (issue.expected ?? "another value"),
     kind: "argument",
   });
 }

@@ -147,7 +147,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
         },
         untilStopped: async () => undefined,
         authenticators: () => [jsonAuthenticator("authn-azure")],
-        randomBytes: (count) => new Uint8Array(count).fill(7),
+        freshBytes: (count) => new Uint8Array(count).fill(7),
         ...world,
       });
       return { code, ...printed };

@@ -13,7 +13,7 @@ export function dataKeyCommand(cli: Cli): Command {
     "(umask 077; postern data-key generate > /etc/postern/seal.key)",
   );
   const generate = onRun(command, cli, async ({ io, isJson }) => {
-    const key = Buffer.from(cli.world.randomBytes(keyBytes)).toString("base64");
+    const key = Buffer.from(cli.world.freshBytes(keyBytes)).toString("base64");
     io.out(isJson ? `${JSON.stringify({ key })}\n` : key);
     return exitCodes.done;
   });
