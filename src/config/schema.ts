@@ -109,7 +109,7 @@ export const settings = {
   audit_rotate_bytes: whole(65_536, 2 ** 40),
   secrets_version_limit: whole(1, 1000),
   policies_version_limit: whole(1, 1000),
-  resource_list_limit_max: whole(1, 1_000_000),
+  resource_list_limit_max: whole(0, 1_000_000),
   api_key_default: flag,
   users_in_root_policy_only: flag,
   "limits.body_bytes": whole(1024, 2 ** 30),

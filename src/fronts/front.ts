@@ -14,9 +14,15 @@ export interface Front {
   /** As in `RequestContext.dialect` and in metrics: `conjur`. */
   readonly name: string;
   /** Everything the protocol offers. */
-  serve(broker: Broker): FrontApp;
+  serve(broker: Broker, settings?: FrontSettings): FrontApp;
   /** The routes that only read secrets: all that a machine's own agent offers. */
   reads(reader: SecretReader): FrontApp;
+}
+
+/** What an operator may choose about the protocols themselves; what is absent is as the original has it. */
+export interface FrontSettings {
+  /** Most resources in one answer; 0: no limit. */
+  readonly resourceListMax?: number;
 }
 
 /** A front bound to what it asks. */

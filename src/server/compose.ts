@@ -137,7 +137,9 @@ export async function openPremises(config: Config): Promise<Premises> {
 /** Starts every configured listener over the house. Throws, with none left standing, for an address or certificate that cannot be. */
 export function openListeners(config: Config, premises: Premises, devMarker?: string): readonly Listener[] {
   const { house, clock, random, logger, metrics } = premises;
-  const served = fronts.map((front) => front.serve(observeBroker(house.broker, metrics, clock)));
+  const served = fronts.map((front) =>
+    front.serve(observeBroker(house.broker, metrics, clock), { resourceListMax: config.resourceListMax }),
+  );
   const listeners: Listener[] = [];
   try {
     for (const each of config.listeners) {

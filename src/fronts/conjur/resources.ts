@@ -16,15 +16,15 @@ import { accountName, kindParameter, noRoute, resourceId } from "./names";
 import { assumedRole, filled, knownRole, pageOf, wantsCount } from "./query";
 import { empty, jsonWire, resourceJson } from "./wire";
 
-const listLimit = 1000;
+const defaultListLimit = 1000;
 // What the command line's own paging asks for.
 const allowedLargeLimit = 10_000;
 const offsetOnlyLimit = 10;
 
-export function addResources(app: ConjurApp, broker: Broker): void {
-  app.get("/resources", (c) => list(c, broker, {}));
-  app.get("/resources/:account", (c) => list(c, broker, c.req.param()));
-  app.get("/resources/:account/:kind", (c) => list(c, broker, c.req.param()));
+export function addResources(app: ConjurApp, broker: Broker, listLimit = defaultListLimit): void {
+  app.get("/resources", (c) => list(c, broker, {}, listLimit));
+  app.get("/resources/:account", (c) => list(c, broker, c.req.param(), listLimit));
+  app.get("/resources/:account/:kind", (c) => list(c, broker, c.req.param(), listLimit));
 
   app.get("/resources/:account/:kind/:id{.+}", async (c) => {
     const caller = mustBeKnown(c.get("caller"));
@@ -37,7 +37,12 @@ export function addResources(app: ConjurApp, broker: Broker): void {
   });
 }
 
-async function list(c: Context<ConjurEnv>, broker: Broker, path: { readonly account?: string; readonly kind?: string }): Promise<Response> {
+async function list(
+  c: Context<ConjurEnv>,
+  broker: Broker,
+  path: { readonly account?: string; readonly kind?: string },
+  listLimit: number,
+): Promise<Response> {
   const caller = mustBeKnown(c.get("caller"));
   const form = queryOf(c.req.url);
   const kindText = path.kind ?? filled(form, "kind");
@@ -49,7 +54,7 @@ async function list(c: Context<ConjurEnv>, broker: Broker, path: { readonly acco
   if (kindText !== undefined && kind === undefined) return print(jsonWire(200, isCount ? { count: 0 } : []));
   const full: ResourceQuery = kind === undefined ? query : { ...query, kind };
   if (isCount) return print(jsonWire(200, { count: await broker.countResources(caller, full) }));
-  const page = await broker.listResources(caller, { ...full, ...boundedPage(form) });
+  const page = await broker.listResources(caller, { ...full, ...boundedPage(form, listLimit) });
   return print(jsonWire(200, page.items.map(resourceJson)));
 }
 
@@ -67,11 +72,12 @@ function queryFor(form: Form, caller: Caller, accountText: string | undefined): 
   };
 }
 
-/** The page asked for, which is never without a limit. */
-function boundedPage(form: Form): { readonly limit: number; readonly offset?: number } {
+/** The page asked for, which is never without a limit unless the operator lifted it (0). */
+function boundedPage(form: Form, listLimit: number): { readonly limit?: number; readonly offset?: number } {
   const { limit, offset } = pageOf(form);
-  if (limit !== undefined && limit > listLimit && limit !== allowedLargeLimit)
+  if (limit !== undefined && listLimit > 0 && limit > listLimit && limit !== allowedLargeLimit)
     throw new PosternError({ code: "malformed", where: "limit", expected: `at most ${listLimit}`, kind: "argument" });
+  if (offset === undefined && limit === undefined && listLimit === 0) return {};
   if (offset === undefined) return { limit: limit ?? listLimit };
   return { limit: limit ?? offsetOnlyLimit, offset };
 }

@@ -8,7 +8,7 @@ import type { AuthenticatorRef, Broker, PolicyMode, SecretReader } from "../../c
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
-import { type Front, type FrontApp, type HotRoute, print, wireOf } from "../front";
+import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wireOf } from "../front";
 import { type ConjurApp, createApp, mustBeKnown } from "./access";
 import { addCredentials } from "./credentials";
 import { failures, loadFailures, statusFailures, switchFailures } from "./errors";
@@ -21,7 +21,7 @@ import { authenticatorsWire, empty, jsonWire, policyOutcomeWire, switchOf, versi
 
 export const conjur: Front = { name: "conjur", serve, reads };
 
-function serve(broker: Broker): FrontApp {
+function serve(broker: Broker, settings: FrontSettings = {}): FrontApp {
   const app = createApp();
   const hot = addReads(app, broker);
   addInformation(app, broker);
@@ -29,7 +29,7 @@ function serve(broker: Broker): FrontApp {
   addCredentials(app, broker);
   addAuthenticators(app, broker);
   addPolicies(app, broker);
-  addResources(app, broker);
+  addResources(app, broker, settings.resourceListMax);
   addRoles(app, broker);
   addWrites(app, broker);
   return bound(app, hot);

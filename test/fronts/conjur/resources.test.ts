@@ -227,3 +227,17 @@ describe("resources and roles at Conjur's front", () => {
     expect(shown.map(({ version }) => version)).toEqual(Array.from({ length: 20 }, (_, index) => index + 6));
   });
 });
+
+describe("the limit of a list, as the operator sets it", () => {
+  const limited = conjur.serve(createFakeBroker(), { resourceListMax: 5 });
+  const unlimited = conjur.serve(createFakeBroker(), { resourceListMax: 0 });
+
+  test("refuses more than that", async () => {
+    expect((await ask(limited, { ask: "GET /resources?limit=6", as: admin })).status).toBe(422);
+    expect((await ask(limited, { ask: "GET /resources?limit=5", as: admin })).status).toBe(200);
+  });
+
+  test("refuses nothing when lifted", async () => {
+    expect((await ask(unlimited, { ask: "GET /resources?limit=2000", as: admin })).status).toBe(200);
+  });
+});
