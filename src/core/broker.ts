@@ -9,6 +9,7 @@ import { createCredentials } from "./credentials";
 import { createDecisionIds } from "./decisions";
 import { createGate } from "./gate";
 import { createHosts } from "./hosts";
+import { createIdentify } from "./identify";
 import { createLogin } from "./login";
 import type { Broker, Operator } from "./operations";
 import { createPolicies } from "./policies";
@@ -101,7 +102,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
   const broker: Broker = {
-    identify: (presented, context) => sessions.verify(presented.token, context),
+    identify: createIdentify({ sessions, gate, meter, clock }),
     read: secrets.read,
     readMany: secrets.readMany,
     login: login.login,

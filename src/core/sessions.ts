@@ -91,14 +91,21 @@ export function createSessions(deps: SessionsDeps): Sessions {
     verify(token, context) {
       const claims = recall(token, context.now);
       const ended = context.now >= claims.expiresAtSeconds * 1000 || clock.monotonicMs() >= claims.monotonicEndMs;
-      if (ended) throw refused("token_expired");
-      if (claims.issuedAtSeconds > context.now / 1000 + futureIssueToleranceSeconds) throw refused("token_from_the_future");
+      if (ended) throw refused("token_expired", `the session of ${claims.role} has ended`);
+      if (claims.issuedAtSeconds > context.now / 1000 + futureIssueToleranceSeconds)
+        throw refused("token_from_the_future", `the session of ${claims.role} begins later`);
       const graph = projection.graph();
       projection.assertSound(claims.account);
       const role = graph.role(claims.role);
-      if (role === undefined) throw new PosternError({ code: "forbidden", because: "role_gone" });
+      if (role === undefined)
+        throw new PosternError({
+          code: "forbidden",
+          because: "role_gone",
+          checks: [{ check: "role_gone", ok: false, detail: claims.role }],
+        });
       // A role made again under the same name is another one: tokens of its predecessor are not its own.
-      if (claims.issuedAtSeconds < Math.floor(role.createdAt / 1000)) throw refused("token_older_than_role");
+      if (claims.issuedAtSeconds < Math.floor(role.createdAt / 1000))
+        throw refused("token_older_than_role", `${claims.role} was made anew since`);
       if (deps.checksAddressOnUse) {
         const check = checkAddress(graph, claims.role, context.clientAddress);
         if (!check.ok) throw new PosternError({ code: "forbidden", reason: "address", because: "restricted_to", checks: [check] });
@@ -202,7 +209,7 @@ function textMember(object: Readonly<Record<string, unknown>>, name: string): st
   return value;
 }
 
-function refused(because: string): PosternError {
+function refused(because: string, detail?: string): PosternError {
   const failure: Failure = { code: "unauthenticated", because };
-  return new PosternError(failure);
+  return new PosternError(detail === undefined ? failure : { ...failure, checks: [{ check: because, ok: false, detail }] });
 }

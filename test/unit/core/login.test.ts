@@ -261,3 +261,25 @@ describe("a session", () => {
     expect(JSON.parse(Buffer.from(payload, "base64").toString())).toEqual({ iat: 1_764_000_000, sub: "host/app/ÿ~?>", exp: 1_764_000_480 });
   });
 });
+
+describe("a refused session", () => {
+  test("leaves a line that says whose it was", async () => {
+    const made = await house();
+    const { token } = await machineLogin(made, "vm");
+    made.clock.advance(480_000);
+    expect(() => made.broker.identify({ kind: "session", token }, made.context())).toThrow("token_expired");
+    await Promise.resolve();
+    expect(made.lastAudit()).toMatchObject({ operation: "session.verify", allowed: false, because: "token_expired" });
+    expect(made.lastAudit().checks?.[0]?.detail).toContain("acme:host:vm");
+  });
+
+  test("presented a thousand times in one second fills no disk", async () => {
+    const made = await house();
+    const before = made.audit.length;
+    for (let count = 0; count < 1000; count += 1) {
+      expect(() => made.broker.identify({ kind: "session", token: secret(`{"x":${count}}`) }, made.context())).toThrow("token_malformed");
+    }
+    await Promise.resolve();
+    expect(made.audit.length - before).toBe(100);
+  });
+});
