@@ -13,6 +13,7 @@
 import { pathToFileURL } from "node:url";
 import { type Client, createClient, LibsqlError } from "@libsql/client/sqlite3";
 import { type Failure, PosternError } from "../model/failures";
+import { pause } from "./pause";
 
 export type SqlValue = number | Uint8Array;
 
@@ -30,13 +31,15 @@ export interface Selection {
 }
 
 export interface Row {
-  /** `unreadable` in place of one that is negative, rounded or none at all: all of ours count something. The row is damaged, and the others are not. */
+  /** `unreadable` in place of one that is negative, absurdly large or none at all: all of ours count something. The row is damaged, and the others are not. */
   readonly integers: readonly number[];
   /** Views of one buffer. */
   readonly blobs: readonly Buffer[];
 }
 
 export const unreadable = -1;
+/** No time, revision or version of ours comes near: what does is damaged, and must not push the next one over the edge. */
+const beyondAll = 2 ** 48;
 
 /**
  * Throws, from everything: `storage_full` and `read_only`, after which reading goes on and writing may succeed later; `integrity` (because `store_damaged`)
@@ -73,6 +76,33 @@ const letGo = ["PRAGMA journal_mode=DELETE", "PRAGMA locking_mode=NORMAL", "SELE
 
 /** Opens an existing file, which may be empty. Throws `conflict` (because `store_in_use`) when another process has it. */
 export async function openEngine(path: string): Promise<Engine> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await openOnce(path);
+    } catch (error) {
+      if (failureIn(error)?.because !== "store_in_use" || tries === triesWhenInUse) throw error;
+      // A connection of this very process that was closed after a failure keeps its hold until libSQL's statements are collected.
+      await collectGarbage();
+    }
+  }
+}
+
+const triesWhenInUse = 4;
+
+async function collectGarbage(): Promise<void> {
+  // Finalizers run in the turns after a collection, and the last statement is garbage only in the turn after the failure.
+  for (let turns = 0; turns < 2; turns += 1) {
+    await pause();
+    Bun.gc(true);
+  }
+  await pause();
+}
+
+function failureIn(error: unknown): Failure | undefined {
+  return error instanceof PosternError ? error.failure : undefined;
+}
+
+async function openOnce(path: string): Promise<Engine> {
   const client = await translate(async () =>
     createClient({ url: pathToFileURL(path).href, concurrency: 1, intMode: "number", timeout: 0 }),
   );
@@ -130,7 +160,8 @@ export async function openEngine(path: string): Promise<Engine> {
       }),
     isBroken: () => isBroken,
     async close() {
-      // libSQL's connection lives on until it is collected, and its hold on the file with it. SQLite lets go of an exclusive hold only outside of WAL mode.
+      // libSQL's connection lives on until its statements are collected, and its hold on the file with it. SQLite lets go of an exclusive hold only outside
+      // of WAL mode.
       // A broken one is left as it is: leaving WAL mode writes, and the next opener recovers what counts.
       if (!isBroken) for (const step of letGo) await client.execute(step).catch(() => undefined);
       client.close();
@@ -191,7 +222,7 @@ const zero = 0x30;
 function integerOf(cell: Buffer): number {
   const text = cell.toString("latin1");
   const value = Number(text);
-  return /^\d{1,16}$/u.test(text) && Number.isSafeInteger(value) ? value : unreadable;
+  return /^\d{1,16}$/u.test(text) && value < beyondAll ? value : unreadable;
 }
 
 function checked({ sql, args }: Statement): { sql: string; args: (bigint | Uint8Array)[] } {

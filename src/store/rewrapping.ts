@@ -69,8 +69,9 @@ export function createRewrapping({ engine, keyring, ledger, inTurn, isClosing }:
   }
 
   async function run(): Promise<RewrapProgress> {
-    progress = { done: 0, failed: 0, total: await countSealedRows(engine), isRunning: true };
+    progress = { done: 0, failed: 0, total: 0, isRunning: true };
     try {
+      progress = { ...progress, total: await countSealedRows(engine) };
       for await (const page of readSealedRows(engine)) {
         const failed = await inTurn(() => rewrapPage(page));
         progress = { ...progress, done: progress.done + page.length, failed: progress.failed + failed };
