@@ -6,6 +6,7 @@ import type { Cli } from "./command";
 import { accountCommand } from "./commands/account";
 import { auditCommand, whyCommand } from "./commands/audit";
 import { dataKeyCommand } from "./commands/data-key";
+import { devCommand } from "./commands/dev";
 import { initCommand } from "./commands/init";
 import { policyCommand } from "./commands/policy";
 import { roleCommand } from "./commands/role";
@@ -23,6 +24,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   initCommand,
   accountCommand,
   serverCommand,
+  devCommand,
   statusCommand,
   roleCommand,
   policyCommand,

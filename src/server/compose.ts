@@ -11,7 +11,7 @@ import { fronts } from "../fronts/registry";
 import { openKeyring } from "../keyring/keyring";
 import { createMetrics, type Metrics } from "../metrics/metrics";
 import { PosternError } from "../model/failures";
-import type { Clock, Logger, Random } from "../model/ports";
+import type { Clock, Keyring, Logger, PrivateFiles, Random, Store } from "../model/ports";
 import { createClock } from "../runtime/clock";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
@@ -23,9 +23,22 @@ import { createListener, type Listener, type TlsPair } from "./listener";
 import { observeBroker, observeHttp, observeStore, watchClock } from "./observed";
 import { createOffload } from "./offload";
 
+/** What a server needs of its store. */
+export type ServedStore = Store & Pick<StoreControl, "rewrapAll" | "rewrapProgress">;
+
+/** What is kept where: the disk, unless somebody brings something that forgets. The audit and the admin socket are in the data folder all the same. */
+export interface Ground {
+  readonly files: PrivateFiles;
+  openStore(deps: {
+    readonly keyring: Keyring & { deployment(): string | undefined };
+    readonly clock: Clock;
+    readonly logger: Logger;
+  }): Promise<ServedStore>;
+}
+
 /** A house with what its operator works with. */
 export interface Premises {
-  readonly house: House<StoreControl>;
+  readonly house: House<ServedStore>;
   readonly audit: AuditTrail;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -50,10 +63,10 @@ export const placesOf = (dataFolder: string) => ({
 });
 
 /** Opens everything but the listeners. Throws what the operator must mend first: a wrongly configured seal, roots that cannot be read, a store in use. */
-export async function openPremises(config: Config): Promise<Premises> {
+export async function openPremises(config: Config, ground: Ground = onDisk(config)): Promise<Premises> {
   const clock = createClock();
   const random = createRandom();
-  const files = createPrivateFiles();
+  const { files } = ground;
   const places = placesOf(config.dataFolder);
   const logFile = config.log.file === undefined ? undefined : openLogFile(config.log.file);
   const logger = createLogger({ clock, level: config.log.level, ...(logFile === undefined ? {} : { sink: logFile.sink }) });
@@ -87,14 +100,13 @@ export async function openPremises(config: Config): Promise<Premises> {
     logger,
   });
   const offload = createOffload();
-  const house: House<StoreControl> = await openHouse({
+  const house: House<ServedStore> = await openHouse({
     keyring,
     audit,
     async openStore() {
       // A clean stop takes the write-ahead log with it.
       if (existsSync(`${places.database}-wal`)) metrics.recovered();
-      const store = await openStore({ path: places.database, keyring, clock, files, logger, acceptRollback: config.acceptRollback });
-      return observeStore(store, metrics);
+      return observeStore(await ground.openStore({ keyring, clock, logger }), metrics);
     },
     authenticators: createAuthenticators({ http: observeHttp(plainHttp, metrics), clock, random, logger }),
     meter: metrics,
@@ -132,6 +144,11 @@ export async function openPremises(config: Config): Promise<Premises> {
       logFile?.close();
     },
   };
+}
+
+function onDisk({ dataFolder, acceptRollback }: Config): Ground {
+  const files = createPrivateFiles();
+  return { files, openStore: (deps) => openStore({ ...deps, files, acceptRollback, path: placesOf(dataFolder).database }) };
 }
 
 /** Starts every configured listener over the house. Throws, with none left standing, for an address or certificate that cannot be. */

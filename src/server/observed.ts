@@ -3,11 +3,10 @@
 import type { Broker } from "../core/broker";
 import type { Metrics } from "../metrics/metrics";
 import { failureOf } from "../model/failures";
-import type { Clock, HttpClient, Logger } from "../model/ports";
-import type { StoreControl } from "../store/store";
+import type { Clock, HttpClient, Logger, Store } from "../model/ports";
 
 /** Counts refused writes by their cause, and seals that do not hold. */
-export function observeStore(store: StoreControl, metrics: Pick<Metrics, "databaseError" | "integrityFailure">): StoreControl {
+export function observeStore<Kind extends Store>(store: Kind, metrics: Pick<Metrics, "databaseError" | "integrityFailure">): Kind {
   function count(error: unknown): void {
     const { code, because } = failureOf(error);
     if (code === "storage_full") metrics.databaseError("full");

@@ -7,7 +7,7 @@ import { failureOf, PosternError } from "../model/failures";
 import type { SecretBytes } from "../model/secret-bytes";
 import { type AdminApp, type AdminDeps, createAdminApp } from "./admin";
 import { listenOnAdminSocket } from "./admin-socket";
-import { openListeners, openPremises, type Premises, placesOf, reloadCertificates } from "./compose";
+import { type Ground, openListeners, openPremises, type Premises, placesOf, reloadCertificates } from "./compose";
 import type { Readiness } from "./house";
 import type { Listener } from "./listener";
 
@@ -15,10 +15,20 @@ export interface RunningServer {
   /** `https://127.0.0.1:8443`, one for each listener. */
   readonly urls: readonly string[];
   readonly readiness: Readiness;
+  /** What answers on the admin socket, for whoever is in this process. */
+  readonly app: AdminApp;
   /** Reads the certificates again. */
   reload(): void;
   /** Takes no more requests, finishes those there are, and puts everything on the disk. */
   stop(): Promise<void>;
+}
+
+/** How a server differs from one for production. */
+export interface Lightness {
+  /** Default: the disk. */
+  readonly ground?: Ground;
+  /** Stands in every answer. */
+  readonly devMarker: string;
 }
 
 /** A Postern without listeners, for one command. */
@@ -34,16 +44,16 @@ const longestPauseMs = 60_000;
 
 /**
  * Starts serving. A sealed or damaged store is told by `readiness` and keeps nobody from listening. Throws `conflict` when another server has the folder,
- * `malformed` for what the operator must mend first.
+ * `malformed` for what the operator must mend first. `devMarker` stands in every answer of a server that is not for production.
  */
-export async function startServer(config: Config, version: string): Promise<RunningServer> {
-  const premises = await openPremises(config);
+export async function startServer(config: Config, version: string, dev?: Lightness): Promise<RunningServer> {
+  const premises = await openPremises(config, dev?.ground);
   const listeners: Listener[] = [];
   try {
     const app = createAdminApp(adminDeps(premises, listeners, version));
     const socket = await listenOnAdminSocket(placesOf(config.dataFolder).adminSocket, app);
     try {
-      listeners.push(...openListeners(config, premises));
+      listeners.push(...openListeners(config, premises, dev?.devMarker));
     } catch (error) {
       await socket.stop();
       throw error;
@@ -53,6 +63,7 @@ export async function startServer(config: Config, version: string): Promise<Runn
     return {
       urls: listeners.map(({ url }) => url),
       readiness: premises.house.readiness(),
+      app,
       reload: () => reloadCertificates(config, listeners, premises.logger),
       async stop() {
         retry.stop();

@@ -143,7 +143,13 @@ export function createCliBench(app: () => AdminApp): CliBench {
         initialise: async () => ({ recoveryKey: SecretBytes.ofText(recoveryKeyText) }),
         async startServer(config) {
           started.push(config);
-          return { urls: ["http://127.0.0.1:8443"], readiness: { state: "ready" }, reload: () => undefined, stop: async () => undefined };
+          return {
+            app: app(),
+            urls: ["http://127.0.0.1:8443"],
+            readiness: { state: "ready" },
+            reload: () => undefined,
+            stop: async () => undefined,
+          };
         },
         untilStopped: async () => undefined,
         authenticators: () => [jsonAuthenticator("authn-azure")],

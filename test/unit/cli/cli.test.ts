@@ -342,7 +342,13 @@ describe("postern server", () => {
     [{ state: "sealed", reason: "seal_key_mismatch" }, "", 0],
   ] as const) {
     test(`ends with ${code} when ${readiness.reason} is found${flags === "" ? "" : " and --exit-if-sealed is set"}`, async () => {
-      const startServer = async () => ({ urls: ["u"], readiness, reload: () => undefined, stop: async () => undefined });
+      const startServer = async () => ({
+        app: operated.app,
+        urls: ["u"],
+        readiness,
+        reload: () => undefined,
+        stop: async () => undefined,
+      });
       const ended = await cli.run(`server${flags}`, { world: { startServer } });
       expect(ended).toMatchObject({ code, err: `postern: ${readiness.state}: ${readiness.reason}\n` });
     });
