@@ -105,15 +105,17 @@ export function createBook({ keyring, shelf, ledger, revision: start, standings:
       return entry === undefined ? undefined : openEntry(entry, entry.sealed, keyring);
     },
 
-    async record(kind, key) {
-      const named = recordKey(kind, key);
-      requireSound(accountOf(named.id));
-      const entry = ledger.entry(named);
-      if (entry === undefined) return undefined;
-      const row = await shelf.read(entry);
-      if (row === undefined || row.revision !== entry.revision) throw missingRow(entry);
-      return openEntry(entry, row.sealed, keyring);
-    },
+    record: (kind, key) =>
+      // Between two commits: while one is written, the row on the shelf may already be the next one.
+      inTurn(async () => {
+        const named = recordKey(kind, key);
+        requireSound(accountOf(named.id));
+        const entry = ledger.entry(named);
+        if (entry === undefined) return undefined;
+        const row = await shelf.read(entry);
+        if (row === undefined || row.revision !== entry.revision) throw missingRow(entry);
+        return openEntry(entry, row.sealed, keyring);
+      }),
   };
 }
 

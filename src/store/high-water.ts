@@ -24,6 +24,8 @@ const Mark = v.strictObject({
   /** How often a rollback was accepted, plus one. */
   epoch: v.pipe(v.number(), v.safeInteger()),
   revision: v.pipe(v.number(), v.safeInteger()),
+  /** Below it no revision is given out: some were, before a rollback that was accepted. */
+  floor: v.pipe(v.number(), v.safeInteger()),
   /** Hex digest of all tips. */
   tips: v.string(),
 });

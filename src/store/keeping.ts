@@ -96,8 +96,8 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
   }
 
   async function compactNow(): Promise<void> {
-    // The mark names commits that are about to go; it must not lag behind them.
-    highWater.sync();
+    // A mark that lags behind names commits that are about to go, and nothing could be held against it any more.
+    mark.settle();
     const log = await readLog(engine, keyring, 0);
     await compact(engine, keyring, log, clock.now());
     snapshotRevision = Math.max(snapshotRevision, log.revision);
@@ -173,10 +173,13 @@ function createMark({ highWater, identity, log }: OpenedStore, logger: Logger) {
   for (const [account, { tip, hasHead }] of log.accounts) if (hasHead) tips.set(account, tip);
   let { revision } = log;
 
+  function writeNow(): void {
+    highWater.raise({ format: "postern-high-water/1", ...identity, revision, tips: tips.digest() });
+  }
+
   function write(): void {
     try {
-      const { deployment, epoch } = identity;
-      highWater.raise({ format: "postern-high-water/1", deployment, epoch, revision, tips: tips.digest() });
+      writeNow();
     } catch (error) {
       // It may lag behind; a commit that is durable must not fail for it.
       logger.error("high_water_not_raised", { reason: reasonOf(error) });
@@ -185,6 +188,11 @@ function createMark({ highWater, identity, log }: OpenedStore, logger: Logger) {
 
   return {
     write,
+    /** Durably, or with a failure. */
+    settle(): void {
+      writeNow();
+      highWater.sync();
+    },
     move(account: string, tip: Tip): void {
       tips.set(account, tip);
       revision = tip.revision;

@@ -63,14 +63,18 @@ export async function openStore(options: StoreOptions): Promise<StoreControl> {
   const { written } = highWater;
   const hasHadData = written.state === "damaged" || (written.state === "present" && written.mark.revision > 0);
   const isEmpty = (files.size(path) ?? 0) === 0;
-  if (isEmpty && hasHadData) throw damagedStore("the database file is missing or empty where data was");
+  const hasLog = (files.size(`${path}-wal`) ?? 0) > 0;
+  // SQLite would throw away the log of an empty database, and with it what was committed last.
+  if (isEmpty && (hasHadData || hasLog)) throw damagedStore("the database file is missing or empty where data was");
   // Before the file: from here on the two are told apart from a database whose mark was taken away.
-  if (isEmpty) highWater.raise({ format: "postern-high-water/1", deployment, epoch: 1, revision: 0, tips: digestOfTips([]) });
+  if (isEmpty) highWater.raise({ format: "postern-high-water/1", deployment, epoch: 1, revision: 0, floor: 0, tips: digestOfTips([]) });
   closeToOthers(options);
   const engine = await openEngine(path);
   try {
     await migrate(engine, { deployment, mayBeEmpty: isEmpty || (written.state === "present" && !hasHadData) });
-    const identity = await readIdentity(engine);
+    const found = await readIdentity(engine);
+    // The mark carries a MAC, the database's own word does not.
+    const identity = { ...found, floor: Math.max(found.floor, written.state === "present" ? written.mark.floor : 0) };
     if (identity.deployment !== deployment) {
       throw new PosternError({ code: "integrity", what: "the store of another installation", because: "store_of_another_deployment" });
     }
@@ -127,8 +131,6 @@ function rollbackOf({ written }: HighWater, identity: StoreIdentity, log: ReadLo
     const what = `the store stands at revision ${log.revision}, and was known at ${mark.revision}`;
     return { what, because: "store_rolled_back" };
   }
-  // After a compaction that the mark does not know of, the commits it names are no longer there to compare.
-  if (log.snapshotRevision > mark.revision) return undefined;
   const tips = [...log.accounts].flatMap(([account, { tipThen }]) => (tipThen === undefined ? [] : [[account, tipThen] as const]));
   if (digestOfTips(tips) === mark.tips) return undefined;
   return { what: "the last commits of some account are not those that were known", because: "store_rolled_back" };
