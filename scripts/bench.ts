@@ -1,0 +1,59 @@
+/**
+ * Measures the binary and prints tables: `bun scripts/bench.ts [--smoke]`. BENCHMARKS.md has the results and what they mean.
+ *
+ * `--smoke` measures so little that it says nothing about speed; it asks whether everything can be measured, and fails when something cannot.
+ */
+
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { measureLogins } from "./measure/logins";
+import { full, type Plan, smoke } from "./measure/plan";
+import { measurePolicyLoad } from "./measure/policy-load";
+import { measureReads } from "./measure/reads";
+import { type Results, reportOf } from "./measure/report";
+import { setStage } from "./measure/stage";
+import { measureStarts } from "./measure/starts";
+import { measureSteps } from "./measure/steps-spec";
+
+const { values } = parseArgs({ options: { smoke: { type: "boolean", default: false }, binary: { type: "string" } } });
+const folder = mkdtempSync(join(tmpdir(), "postern-bench-"));
+chmodSync(folder, 0o700);
+try {
+  const results = await measure(resolve(values.binary ?? "dist/postern"), values.smoke ? smoke : full);
+  console.log(reportOf(results));
+  const missing = unmeasured(results);
+  if (missing.length > 0) throw new Error(`not measured: ${missing.join(", ")}`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function measure(binary: string, plan: Plan): Promise<Results> {
+  const stage = await setStage(binary, folder);
+  try {
+    const starts = await step("starts", measureStarts(stage, plan));
+    const reads = await step("reads", measureReads(stage, plan));
+    const logins = await step("logins", measureLogins(stage, plan));
+    const server = await stage.startBinary("policy");
+    const policy = await step("a large policy", measurePolicyLoad(stage, plan, server)).finally(() => server.stop());
+    const steps = await step("steps", measureSteps(stage, plan));
+    return { reads, logins, policy, starts, steps };
+  } finally {
+    await stage.close();
+  }
+}
+
+async function step<Result>(name: string, measured: Promise<Result>): Promise<Result> {
+  const started = performance.now();
+  const result = await measured;
+  console.error(`measured ${name} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  return result;
+}
+
+/** The figures that are no numbers, by their places. */
+function unmeasured(value: unknown, place = "results"): readonly string[] {
+  if (typeof value === "number") return Number.isFinite(value) ? [] : [place];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => unmeasured(member, `${place}.${name}`));
+}

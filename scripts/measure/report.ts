@@ -1,0 +1,118 @@
+/** The results as Markdown. */
+
+import type { LoginResults } from "./logins";
+import type { PolicyLoadResult } from "./policy-load";
+import { loadAverage, type Memory, machine } from "./proc";
+import type { ReadRow } from "./reads";
+import type { StartResult } from "./starts";
+import type { Steps } from "./steps-spec";
+
+export interface Results {
+  readonly reads: readonly ReadRow[];
+  readonly logins: LoginResults;
+  readonly policy: PolicyLoadResult;
+  readonly starts: StartResult;
+  readonly steps: Steps;
+}
+
+export function reportOf({ reads, logins, policy, starts, steps }: Results): string {
+  return [
+    `Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`,
+    "### Reads",
+    table(
+      ["connections", "server", "requests/s", "p50 µs", "p99 µs", "CPU µs", "speed of bare", "CPU of bare"],
+      reads.map((row) => [
+        String(row.connections),
+        row.subject,
+        whole(row.perSecond),
+        whole(row.p50Us),
+        whole(row.p99Us),
+        tenth(row.cpuUs),
+        share(row.speedShare),
+        share(row.cpuShare),
+      ]),
+    ),
+    "### Logins",
+    `RSA-2048 verification ${tenth(logins.cryptography.verifyRsaUs)} µs, Ed25519 signature ${tenth(logins.cryptography.signEd25519Us)} µs.`,
+    table(
+      ["connections", "server", "logins/s", "p50 µs", "p99 µs", "CPU µs", "cryptography's share"],
+      logins.rows.map((row) => [
+        String(row.connections),
+        row.subject,
+        whole(row.perSecond),
+        whole(row.p50Us),
+        whole(row.p99Us),
+        tenth(row.cpuUs),
+        row.subject.startsWith("Postern, each") ? share(row.cryptographyShare) : "",
+      ]),
+    ),
+    "### A large policy",
+    table(
+      ["", ""],
+      [
+        ["policy", `${policy.hosts} hosts, ${policy.variables} variables, ${whole(policy.policyBytes / 1024)} KiB`],
+        ["loaded in", `${policy.seconds.toFixed(2)} s`],
+        ["reads before: p50, p99, longest", latencies(policy.readsBefore)],
+        ["reads meanwhile, worst half second: p50, p99, longest", latencies(policy.readsMeanwhile)],
+        ["resident before", memory(policy.memoryBefore)],
+        ["resident after", memory(policy.memoryAfter)],
+      ],
+    ),
+    "### Start and size",
+    table(
+      ["", ""],
+      [
+        ["process start to the first secret, median", `${whole(starts.medianMs)} ms`],
+        ["slowest", `${whole(starts.slowestMs)} ms`],
+        ["resident, idle", memory(starts.idle)],
+        ["file", `${tenth(starts.fileMiB)} MiB`],
+      ],
+    ),
+    "### Steps",
+    table(["step of a read", "CPU µs"], readSteps(reads, steps)),
+    table(["step of a login", "CPU µs"], loginSteps(logins, steps)),
+  ].join("\n\n");
+}
+
+function readSteps(reads: readonly ReadRow[], { audited, unaudited }: Steps): readonly (readonly string[])[] {
+  const most = Math.max(...reads.map(({ connections }) => connections));
+  const whole = reads.find(({ connections, subject }) => connections === most && subject === "Postern");
+  return [
+    ["who asks: token digest, memory of verified tokens, role, address", tenth(audited.identify)],
+    ["open the value: two AES-256-GCM", tenth(audited.open)],
+    ["decide: graph, gate, decision id", tenth(unaudited.read - audited.open)],
+    ["audit line: JSON, MAC chain, its share of a write", tenth(audited.read - unaudited.read)],
+    ["front: names out of the URL, response", tenth(audited.route - audited.identify - audited.read)],
+    ["reception: request id, dialect, limits, metrics, headers", tenth(audited.reception - audited.route)],
+    [`HTTP, sockets and the rest, at ${most} connections`, tenth((whole?.cpuUs ?? Number.NaN) - audited.reception)],
+  ];
+}
+
+function loginSteps({ cryptography, rows }: LoginResults, { audited, unaudited }: Steps): readonly (readonly string[])[] {
+  const most = Math.max(...rows.map(({ connections }) => connections));
+  const whole = rows.find(({ connections, subject }) => connections === most && subject.startsWith("Postern, each"));
+  const needed = cryptography.verifyRsaUs + cryptography.signEd25519Us;
+  const parsing = audited.loginNew - audited.loginRepeated - cryptography.verifyRsaUs;
+  return [
+    ["RSA-2048 verification", tenth(cryptography.verifyRsaUs)],
+    ["Ed25519 signature of the session", tenth(cryptography.signEd25519Us)],
+    ["strict parse of the token", tenth(parsing)],
+    ["audit line with its attributes", tenth(audited.loginNew - unaudited.loginNew)],
+    ["everything else: form, router, checks, conditions, session", tenth(unaudited.loginNew - needed - parsing)],
+    [`HTTP, sockets and the rest, at ${most} connections`, tenth((whole?.cpuUs ?? Number.NaN) - audited.loginNew)],
+  ];
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function latencies({ p50Us, p99Us, maxUs }: { readonly p50Us: number; readonly p99Us: number; readonly maxUs: number }): string {
+  return `${tenth(p50Us / 1000)} ms, ${tenth(p99Us / 1000)} ms, ${tenth(maxUs / 1000)} ms`;
+}
+
+const memory = ({ residentMiB, ownMiB, peakMiB }: Memory): string =>
+  `${whole(residentMiB)} MiB, ${whole(ownMiB)} of it not of a file; at most ${whole(peakMiB)}`;
+const whole = (value: number): string => value.toFixed(0);
+const tenth = (value: number): string => value.toFixed(1);
+const share = (value: number): string => `${(value * 100).toFixed(0)} %`;
