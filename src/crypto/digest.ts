@@ -1,6 +1,6 @@
 /** Digests, MACs, derived keys and password hashes, and the one comparison that secrets are compared with. */
 
-import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, hash, hkdfSync, timingSafeEqual } from "node:crypto";
 import { PosternError } from "../model/failures";
 import type { SecretBytes } from "../model/secret-bytes";
 import { keyBytes, type SymmetricKey, symmetricKey, symmetricKeyBytes } from "./aead";
@@ -11,17 +11,34 @@ export function sha256(bytes: Uint8Array | string): Buffer {
 
 /** Lower-case hex. */
 export function sha256Hex(bytes: Uint8Array | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }
 
 /** HMAC-SHA-256 over the parts, each with its length in four bytes before it: the border between two parts is part of what is signed. */
 export function hmacOfParts(key: SymmetricKey | Uint8Array, parts: readonly Uint8Array[]): Buffer {
+  let total = 0;
+  for (const part of parts) total += 4 + part.byteLength;
+  // One update of a copy is quicker than two for each part, until the copy itself is what takes the time.
+  if (total > mostCopiedBytes) return hmacInSteps(key, parts);
+  const all = Buffer.allocUnsafe(total);
+  let at = 0;
+  for (const part of parts) {
+    at = all.writeUInt32BE(part.byteLength, at);
+    all.set(part, at);
+    at += part.byteLength;
+  }
+  return createHmac("sha256", key).update(all).digest();
+}
+
+const mostCopiedBytes = 4096;
+
+function hmacInSteps(key: SymmetricKey | Uint8Array, parts: readonly Uint8Array[]): Buffer {
   const mac = createHmac("sha256", key);
-  const lengths = Buffer.allocUnsafe(4 * parts.length);
-  parts.forEach((part, index) => {
-    lengths.writeUInt32BE(part.byteLength, 4 * index);
-    mac.update(lengths.subarray(4 * index, 4 * index + 4)).update(part);
-  });
+  for (const part of parts) {
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32BE(part.byteLength);
+    mac.update(length).update(part);
+  }
   return mac.digest();
 }
 
