@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { claimsOf, getToken } from "../conformance/azure-identity/token-case";
 
 const timeoutMs = 30_000;
 
@@ -37,6 +38,82 @@ describe("postern dev", () => {
       expect(await child.exited).toBe(0);
       expect(await errors).toContain("NOT FOR PRODUCTION");
       expect(existsSync(resolve(data, ".."))).toBe(false);
+    },
+    timeoutMs,
+  );
+});
+
+/** A process that does nothing but start it, print, and end it when asked. */
+const program = `
+  import { startDev } from ${JSON.stringify(resolve("src/server/dev.ts"))};
+  const command = [process.execPath, ${JSON.stringify(resolve("src/main.ts"))}];
+  const dev = await startDev({ listen: "127.0.0.1:0", command, print: (text) => process.stdout.write(text + "# end\\n") });
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => dev.stop());
+`;
+
+interface DevProcess {
+  readonly text: string;
+  /** Where its temporary folders are. */
+  readonly home: string;
+  readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+}
+
+async function startProcess(): Promise<DevProcess> {
+  const home = mkdtempSync(join(tmpdir(), "postern-dev-journey-"));
+  const child = Bun.spawn([process.execPath, "-e", program], {
+    env: { PATH: process.env.PATH ?? "", TMPDIR: home, POSTERN_LISTEN: "192.0.2.1:1", HTTPS_PROXY: "http://192.0.2.1:1" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let text = "";
+  for await (const piece of child.stdout) {
+    text += Buffer.from(piece).toString("utf8");
+    if (text.endsWith("# end\n")) break;
+  }
+  return { text, home, child };
+}
+
+async function end({ child, home }: DevProcess, signal: "SIGTERM" | "SIGINT"): Promise<void> {
+  child.kill(signal);
+  expect(await child.exited).toBe(0);
+  expect(readdirSync(home)).toEqual([]);
+  rmSync(home, { recursive: true });
+}
+
+describe("the text of postern dev, pasted into a shell as it is", () => {
+  test(
+    "lets a machine read the secret, the administrator ask, and the operator hear why another login is refused",
+    async () => {
+      const dev = await startProcess();
+      const administrator = `curl -sS --cacert "$CONJUR_CERT_FILE" -H "Authorization: Token token=\\"$admin_token\\"" "$CONJUR_APPLIANCE_URL/whoami"`;
+      const shell = Bun.spawn(["bash", "-eu", "-c", `${dev.text}\n${administrator}`], {
+        // A proxy that nobody reaches: loopback is not to be asked for through one.
+        env: { PATH: process.env.PATH ?? "", http_proxy: "http://192.0.2.1:1", https_proxy: "http://192.0.2.1:1" },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [printed, complaints, code] = await Promise.all([shell.stdout.text(), shell.stderr.text(), shell.exited]);
+      expect([complaints, code]).toEqual(["", 0]);
+      const [secret, status, decision] = printed.split("\n");
+      expect([secret, status]).toEqual(["the-value-of-the-sample-secret", "401"]);
+      expect(decision).toMatch(/^d-\S+ +refused +login/u);
+      expect(printed).toContain("because resource_group_mismatch");
+      expect(printed).toContain('"username":"admin"');
+      await end(dev, "SIGTERM");
+    },
+    timeoutMs,
+  );
+
+  test(
+    "leads Azure's own library to the machine",
+    async () => {
+      const dev = await startProcess();
+      const [, authority = ""] = /^export AZURE_POD_IDENTITY_AUTHORITY_HOST=(\S+)$/mu.exec(dev.text) ?? [];
+      const scope = "https://management.azure.com/.default";
+      const outcome = await getToken({ scope, credential: "managed" }, { AZURE_POD_IDENTITY_AUTHORITY_HOST: authority });
+      expect(claimsOf(outcome)).toMatchObject({ aud: "https://management.azure.com", xms_sim: "1" });
+      await end(dev, "SIGINT");
     },
     timeoutMs,
   );
