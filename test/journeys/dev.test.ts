@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -58,6 +58,17 @@ interface DevProcess {
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
 }
 
+const left: { readonly child: Bun.Subprocess; readonly home: string }[] = [];
+
+// A test that failed has not ended its process.
+afterEach(async () => {
+  for (const { child, home } of left.splice(0)) {
+    child.kill("SIGKILL");
+    await child.exited;
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
 async function startProcess(): Promise<DevProcess> {
   const home = mkdtempSync(join(tmpdir(), "postern-dev-journey-"));
   const child = Bun.spawn([process.execPath, "-e", program], {
@@ -66,6 +77,7 @@ async function startProcess(): Promise<DevProcess> {
     stdout: "pipe",
     stderr: "pipe",
   });
+  left.push({ child, home });
   let text = "";
   for await (const piece of child.stdout) {
     text += Buffer.from(piece).toString("utf8");
@@ -78,7 +90,6 @@ async function end({ child, home }: DevProcess, signal: "SIGTERM" | "SIGINT"): P
   child.kill(signal);
   expect(await child.exited).toBe(0);
   expect(readdirSync(home)).toEqual([]);
-  rmSync(home, { recursive: true });
 }
 
 describe("the text of postern dev, pasted into a shell as it is", () => {
