@@ -9,23 +9,22 @@ import { dirname } from "node:path";
 import { type Failure, PosternError } from "../model/failures";
 import type { PrivateCell, PrivateFiles, ReadOptions } from "../model/ports";
 
-/** The calls to the operating system made here; tests hand in ones that fail. */
-export type FileSystem = Pick<
-  typeof nodeFs,
-  | "openSync"
-  | "closeSync"
-  | "fstatSync"
-  | "lstatSync"
-  | "statSync"
-  | "readSync"
-  | "writeSync"
-  | "fsyncSync"
-  | "renameSync"
-  | "unlinkSync"
-  | "mkdirSync"
-  | "fchmodSync"
-  | "chmodSync"
->;
+/** The calls to the operating system made here, as `node:fs` has them; tests hand in ones that fail. */
+export interface FileSystem {
+  openSync(path: string, flags: number, mode?: number): number;
+  closeSync(descriptor: number): void;
+  fstatSync(descriptor: number): Stats;
+  lstatSync(path: string, options: { readonly throwIfNoEntry: false }): Stats | undefined;
+  statSync(path: string, options: { readonly throwIfNoEntry: false }): Stats | undefined;
+  readSync(descriptor: number, into: Uint8Array, offset: number, length: number, position: null): number;
+  writeSync(descriptor: number, bytes: Uint8Array, offset: number, length: number, position: number | null): number;
+  fsyncSync(descriptor: number): void;
+  renameSync(from: string, to: string): void;
+  unlinkSync(path: string): void;
+  mkdirSync(path: string, options: { readonly recursive: true; readonly mode: number }): string | undefined;
+  fchmodSync(descriptor: number, mode: number): void;
+  chmodSync(path: string, mode: number): void;
+}
 
 const defaultMaxBytes = 1 << 20;
 const othersAny = 0o077;
@@ -89,14 +88,23 @@ function replaceFile(fs: FileSystem, path: string, bytes: Uint8Array): void {
 }
 
 function ensureFolder(fs: FileSystem, path: string): boolean {
-  if (fs.mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) return false;
+  if (madeFolder(fs, path)) return false;
   // The path itself may be a link that the service manager made (systemd does, for dynamic users); what counts is the folder it leads to.
-  const stats = fs.statSync(path);
-  if (!stats.isDirectory()) throw notPrivate(path, "a folder");
+  const stats = fs.statSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() !== true) throw notPrivate(path, "a folder");
   if (!isOwn(stats)) throw notPrivate(path, "a folder of this user");
   if (isWindows() || (stats.mode & othersAny) === 0) return false;
   fs.chmodSync(path, 0o700);
   return true;
+}
+
+function madeFolder(fs: FileSystem, path: string): boolean {
+  try {
+    return fs.mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined;
+  } catch (cause) {
+    if (codeOf(cause) === "EEXIST" || codeOf(cause) === "ENOTDIR") throw notPrivate(path, "a folder");
+    throw cause;
+  }
 }
 
 function ensureFile(fs: FileSystem, path: string): boolean {
