@@ -41,12 +41,13 @@ export interface KeysOnDisk {
   open(options?: Partial<KeyringOptions>): Promise<KeyringControl>;
 }
 
-export function keysOnDisk(): KeysOnDisk {
+/** Another seed, other keys. */
+export function keysOnDisk(seed = 3): KeysOnDisk {
   const folder = newFolder();
   const path = join(folder, "keyring.json");
   const sealPath = join(folder, "outside", "seal.key");
   const seal = `file:${sealPath}`;
-  const random = seededRandom(3);
+  const random = seededRandom(seed);
   return {
     folder,
     path,
