@@ -76,10 +76,12 @@ export interface HouseOptions {
   readonly checksAddressOnUse?: boolean;
   readonly store?: FactsOnlyStore;
   readonly keyring?: Keyring;
+  /** Where others tell the time by it too. */
+  readonly clock?: TestClock;
 }
 
 export async function createHouse(options: HouseOptions = {}): Promise<House> {
-  const clock = createTestClock();
+  const clock = options.clock ?? createTestClock();
   const audit: AuditRecord[] = [];
   let isBroken = false;
   const store = options.store ?? createFactsOnlyStore();
