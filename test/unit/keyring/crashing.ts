@@ -18,10 +18,12 @@ export function crashingFileSystem(atStep: number): Crashing {
       return call(...args);
     };
   }
+  const create = step((path: string, flags: number, mode: number) => nodeFs.openSync(path, flags, mode));
   return {
     system: {
       ...nodeFs,
-      openSync: step((path: string, flags: number, mode?: number) => nodeFs.openSync(path, flags, mode)),
+      // Opening what is there to read it changes nothing.
+      openSync: (path, flags, mode) => (mode === undefined ? nodeFs.openSync(path, flags) : create(path, flags, mode)),
       writeSync: step(writeHalf),
       fsyncSync: step((descriptor: number) => nodeFs.fsyncSync(descriptor)),
       renameSync: step((from: string, to: string) => nodeFs.renameSync(from, to)),
