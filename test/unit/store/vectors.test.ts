@@ -1,97 +1,123 @@
-/** What was written once must open for ever. */
+/**
+ * What earlier versions wrote, frozen: it must open for ever. A folder is added for every new format and never changed. The keys in it protect nothing.
+ */
 
-import { describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type KeyringControl, openKeyring } from "../../../src/keyring/keyring";
+import { parseAccount, parseId } from "../../../src/model/ids";
+import type { SealContext } from "../../../src/model/ports";
 import { SecretBytes } from "../../../src/model/secret-bytes";
 import { createPrivateFiles } from "../../../src/runtime/files";
-import { openStore } from "../../../src/store/store";
-import { seededRandom } from "../../support/house";
-import {
-  acme,
-  collectingLogger,
-  globex,
-  movableClock,
-  newFolder,
-  now,
-  putValue,
-  removeFoldersAfterwards,
-  role,
-  textOf,
-  variable,
-} from "./fixture";
+import { openStore, type StoreControl } from "../../../src/store/store";
+import { createTestClock, seededRandom } from "../../support/house";
 
-removeFoldersAfterwards();
-
-const vector = join(import.meta.dir, "../../vectors/store-1");
-
-/** A copy, private as the originals were before they were checked in. */
-function copyOfVector(): string {
-  const folder = join(newFolder(), "data");
-  mkdirSync(folder, { mode: 0o700 });
-  for (const name of readdirSync(vector)) {
-    copyFileSync(join(vector, name), join(folder, name));
-    chmodSync(join(folder, name), 0o600);
-  }
-  return folder;
+interface Vectors {
+  readonly sealed: readonly {
+    readonly context: SealContext;
+    readonly value: string;
+    readonly scopeKey: string;
+    readonly generation: number;
+    readonly wrap: string;
+    readonly body: string;
+  }[];
+  readonly macs: readonly { readonly purpose: string; readonly parts: readonly string[]; readonly epoch: number; readonly tag: string }[];
 }
 
-function keyringOf(folder: string, providers: readonly string[]): Promise<KeyringControl> {
-  return openKeyring({
-    files: createPrivateFiles(),
-    clock: movableClock(),
-    random: seededRandom(1),
+const vectorsFolder = join(import.meta.dir, "../../vectors");
+const copies: string[] = [];
+const bytes = (base64: string): Uint8Array => Buffer.from(base64, "base64");
+const hex = (value: SecretBytes | undefined): string | undefined =>
+  value === undefined ? undefined : Buffer.from(value.reveal()).toString("hex");
+const hexOf = (text: string): string => Buffer.from(text, "utf8").toString("hex");
+
+afterAll(() => {
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true });
+});
+
+/** A copy to open, as private as the original was before it came through version control. */
+function copyOf(name: string): string {
+  const copy = mkdtempSync(join(tmpdir(), "postern-vectors-"));
+  copies.push(copy);
+  cpSync(join(vectorsFolder, name), copy, { recursive: true });
+  for (const file of readdirSync(copy)) chmodSync(join(copy, file), 0o600);
+  return copy;
+}
+
+async function open(folder: string): Promise<{ readonly keyring: KeyringControl; readonly store: StoreControl }> {
+  const files = createPrivateFiles();
+  const clock = createTestClock();
+  const keyring = await openKeyring({
+    clock,
+    random: seededRandom(),
+    files,
     path: join(folder, "keyring.json"),
     nodePath: join(folder, "node.json"),
-    providers,
+    providers: [`file:${join(folder, "seal.key")}`],
     dataExists: true,
   });
+  const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+  return { keyring, store: await openStore({ path: join(folder, "postern.db"), keyring, clock, files, logger: silent }) };
 }
 
-async function opened() {
-  const folder = copyOfVector();
-  const keyring = await keyringOf(folder, [`file:${join(folder, "seal.key")}`]);
-  const logger = collectingLogger();
-  const store = await openStore({ path: join(folder, "postern.db"), keyring, clock: movableClock(), files: createPrivateFiles(), logger });
-  return { folder, keyring, store, logger };
-}
-
-describe("a data folder of the first format", () => {
-  const expected: unknown = JSON.parse(readFileSync(join(vector, "expected.json"), "utf8"));
-
-  test("loads the same commits", async () => {
-    const { store, keyring, logger } = await opened();
-    expect<unknown>({ deployment: keyring.deployment(), loaded: await store.load() }).toEqual(expected);
-    expect(logger.entries).toEqual([]);
+describe("a store of the first format", () => {
+  test("opens, verifies, and has every value", async () => {
+    const { store, keyring } = await open(copyOf("store-1"));
+    const { damaged, revision } = await store.load();
+    expect({ damaged, revision }).toEqual({ damaged: [], revision: 3 });
     expect(await store.verify()).toEqual({ accounts: [], rows: [], unexpected: 0, checked: 6 });
+    expect(hex(store.secretValue(parseId("acme:variable:db/password"), 1))).toBe(hexOf("the first one"));
+    expect(hex(store.secretValue(parseId("acme:variable:db/password"), 2))).toBe(hexOf("after a rotation"));
+    expect(hex(store.secretValue(parseId("acme:variable:empty"), 1))).toBe("");
+    const everyByte = Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte)).toString("hex");
+    expect(hex(store.secretValue(parseId("globex:variable:Grüße/一:二"), 7))).toBe(everyByte);
+    expect(hex(await store.record("api_key", "acme:user:admin"))).toBe(hexOf("an api key"));
+    expect(hex(await store.record("policy_text", "acme:policy:root@1"))).toBe(hexOf("- !policy apps\n"));
+    expect(Buffer.from(keyring.nodeSecret(parseAccount("acme"), "signer") ?? []).toString()).toBe("a node's secret");
     await store.close();
   });
 
-  test("gives every value, API key, policy text and node secret", async () => {
-    const { store, keyring } = await opened();
-    expect(textOf(store.secretValue(variable("db/password"), 1))).toBe("frozen one");
-    expect(textOf(store.secretValue(variable("db/password"), 2))).toBe("frozen two ü");
-    expect(store.secretValue(variable("binary"), 1)?.reveal()).toEqual(Buffer.from([0, 255, 128, 10]));
-    expect(textOf(store.secretValue(variable("db/password", globex), 1))).toBe("frozen, globex");
-    expect(textOf(await store.record("api_key", role("host:app")))).toBe("1frozenkey");
-    expect(textOf(await store.record("policy_text", `${role("policy:root")}@1`))).toBe("- !host app\n");
-    expect(Buffer.from(keyring.nodeSecret(acme, "signer") ?? []).toString()).toBe("a signer's key");
+  test("goes on: commits, re-wraps and opens again", async () => {
+    const folder = copyOf("store-1");
+    const first = await open(folder);
+    const acme = parseAccount("acme");
+    await first.store.commit(
+      [
+        {
+          type: "put_secret_version",
+          resource: parseId("acme:variable:db/password"),
+          version: 3,
+          createdAt: 0,
+          value: SecretBytes.ofText("new"),
+        },
+      ],
+      { account: acme, expected: 3, now: 0 },
+    );
+    expect(await first.store.rewrapAll()).toMatchObject({ failed: 0, total: 7 });
+    for (const [scopeKey, inUse] of await first.store.generationsInUse()) await first.keyring.retireGenerations(scopeKey, inUse);
+    await first.store.close();
+    const { store } = await open(folder);
+    const versions = [1, 2, 3].map((version) => hex(store.secretValue(parseId("acme:variable:db/password"), version)));
+    expect(versions).toEqual(["the first one", "after a rotation", "new"].map(hexOf));
     await store.close();
   });
+});
 
-  test("takes new commits after the old ones", async () => {
-    const { store } = await opened();
-    expect((await store.commit([putValue("db/password", 3, "new")], { account: acme, expected: 3, now })).revision).toBe(4);
-    expect((await store.rewrapAll()).failed).toBe(0);
+describe("single vectors of the first format", () => {
+  const vectors: Vectors = JSON.parse(readFileSync(join(vectorsFolder, "store-1", "vectors.json"), "utf8"));
+
+  test("open to their values, and verify", async () => {
+    const { keyring, store } = await open(copyOf("store-1"));
     await store.close();
-  });
-
-  test("opens by the recovery key as it was printed", async () => {
-    const folder = copyOfVector();
-    const keyring = await keyringOf(folder, []);
-    expect(keyring.state()).toMatchObject({ state: "sealed", reason: "seal_key_missing" });
-    const printed = SecretBytes.ofText(readFileSync(join(folder, "recovery-key.txt"), "utf8"));
-    expect((await keyring.unseal(printed)).state).toBe("unsealed");
+    expect(vectors.sealed.length + vectors.macs.length).toBe(2);
+    for (const { context, value, wrap, body, scopeKey, generation } of vectors.sealed) {
+      const plain = keyring.open({ scopeKey, generation, wrap: bytes(wrap), body: bytes(body) }, context);
+      expect(Buffer.from(plain).toString("utf8")).toBe(value);
+    }
+    for (const { purpose, parts, epoch, tag } of vectors.macs) {
+      expect(keyring.verifyMac(purpose, parts.map(bytes), { epoch, tag: bytes(tag) })).toBe(true);
+    }
   });
 });
