@@ -24,7 +24,7 @@ import { observeBroker, observeHttp, observeStore, watchClock } from "./observed
 import { createOffload } from "./offload";
 
 /** What a server needs of its store. */
-export type ServedStore = Store & Pick<StoreControl, "rewrapAll" | "rewrapProgress">;
+export type ServedStore = Store & Pick<StoreControl, "rewrapAll" | "rewrapProgress" | "generationsInUse">;
 
 /** What is kept where: the disk, unless somebody brings something that forgets. The audit and the admin socket are in the data folder all the same. */
 export interface Ground {

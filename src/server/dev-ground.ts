@@ -28,6 +28,7 @@ export async function createMemoryGround({ clock, random, path, nodePath, seal }
       // Old generations of keys stay in the keyring, so nothing has to be wrapped anew.
       rewrapAll: async () => nothingToRewrap,
       rewrapProgress: () => nothingToRewrap,
+      generationsInUse: async () => new Map(),
     }),
   };
 }

@@ -59,6 +59,7 @@ export async function startServer(config: Config, version: string, dev?: Lightne
       throw error;
     }
     premises.metrics.start();
+    resumeRewrapping(premises);
     const retry = retryUnsealing(premises);
     return {
       urls: listeners.map(({ url }) => url),
@@ -117,11 +118,7 @@ function adminDeps(premises: Premises, listeners: readonly Listener[], version: 
     audit,
     keyring: house.keyring,
     unseal: (recoveryKey?: SecretBytes) => house.unseal(recoveryKey),
-    rewrap() {
-      storeOrNothing()
-        ?.rewrapAll()
-        .catch((error: unknown) => logger.error("rewrap_failed", { reason: failureOf(error).code }));
-    },
+    rewrap: () => void rewrapAndRetire(premises),
     metrics,
     condition() {
       const store = storeOrNothing();
@@ -142,6 +139,25 @@ function adminDeps(premises: Premises, listeners: readonly Listener[], version: 
     random,
     logger,
   };
+}
+
+/** Old generations of a scope key go when nothing is wrapped under them any more, and not before. */
+async function rewrapAndRetire({ house, logger }: Premises): Promise<void> {
+  try {
+    const store = house.store();
+    const { done, total } = await store.rewrapAll();
+    for (const [scopeKey, generations] of await store.generationsInUse()) await house.keyring.retireGenerations(scopeKey, generations);
+    logger.info("rewrapped", { done, total });
+  } catch (error) {
+    logger.error("rewrap_failed", { reason: failureOf(error).code });
+  }
+}
+
+/** A rotation that the last process did not finish goes on in the background. */
+function resumeRewrapping(premises: Premises): void {
+  const { house } = premises;
+  if (house.readiness().state !== "ready") return;
+  if (house.keyring.status().scopes.some((scope) => scope.kept > 1)) void rewrapAndRetire(premises);
 }
 
 /** Asks the seal providers again while they cannot be reached, with growing pauses that no two servers share. */

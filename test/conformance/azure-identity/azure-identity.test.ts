@@ -27,7 +27,8 @@ describe("Azure's library by IMDS", () => {
   test("gets the system-assigned identity's token, valid for about a day", async () => {
     const outcome = await getToken({ scope, credential: "managed" }, vm.environment);
     expect(claimsOf(outcome)).toMatchObject({ aud: "https://postern.example", oid: vm.identity().oid, xms_mirid: vm.resourceId });
-    expect(outcome.expiresOn).toBe(Number(claimsOf(outcome).exp) * 1000);
+    // The library counts from its own second, which may be the next one.
+    expect(Math.abs(Number(outcome.expiresOn) - Number(claimsOf(outcome).exp) * 1000)).toBeLessThanOrEqual(1000);
   });
 
   test("gets it by the default chain too", async () => {
