@@ -11,6 +11,7 @@ import type { Commit, Instant, Revision } from "../model/types";
 import { changesFacts, decodeChanges, erases } from "./changes";
 import { damagedStore, type Engine, type Row, type Statement, unreadable } from "./engine";
 import type { Tip } from "./high-water";
+import { nextPage } from "./paging";
 import { commitHolds, snapshotHolds } from "./sealing";
 
 export interface AccountLog {
@@ -47,7 +48,6 @@ interface Reading {
   readonly commits: Commit[];
 }
 
-const rowsAtOnce = 256;
 const noMac = Buffer.alloc(0);
 
 /** Reads and verifies the whole log. `then` is the revision to remember the tips of. */
@@ -67,7 +67,7 @@ export async function readLog(engine: Engine, keyring: Keyring, then: Revision):
     return fresh;
   }
 
-  for (const snapshot of await readSnapshots(engine)) {
+  for await (const snapshot of readSnapshots(engine)) {
     const into = reading(snapshot.account);
     into.tip = { revision: snapshot.revision, mac: snapshot.tip };
     into.factsRevision = snapshot.factsRevision;
@@ -164,11 +164,13 @@ async function macBefore(engine: Engine, { account, revision }: CommitRow): Prom
 /** Commits after a revision, oldest first, as they stand. */
 async function* readCommits(engine: Engine, after: Revision): AsyncGenerator<CommitRow> {
   for (let last = after; ; ) {
+    const from = "commits WHERE revision > ? ORDER BY revision";
+    const { count, isLast } = await nextPage(engine, { bytes: "length(body)", from, args: [last] });
     const rows = await engine.select({
       integers: ["revision", "at", "epoch"],
       blobs: ["account", "mac", "body"],
-      from: "commits WHERE revision > ? ORDER BY revision LIMIT ?",
-      args: [last, rowsAtOnce],
+      from: `${from} LIMIT ?`,
+      args: [last, count],
     });
     for (const row of rows) {
       const commit = commitRow(row);
@@ -176,7 +178,7 @@ async function* readCommits(engine: Engine, after: Revision): AsyncGenerator<Com
       last = commit.revision;
       yield commit;
     }
-    if (rows.length < rowsAtOnce) return;
+    if (isLast) return;
   }
 }
 
@@ -222,14 +224,26 @@ export function insertSnapshot(row: SnapshotRow): readonly Statement[] {
   ];
 }
 
-async function readSnapshots(engine: Engine): Promise<readonly SnapshotRow[]> {
-  const rows = await engine.select({
-    integers: ["revision", "facts_revision", "at", "epoch"],
-    blobs: ["account", "tip", "mac", "body"],
-    from: "snapshots",
-    args: [],
-  });
-  return rows.map(({ integers: [revision, factsRevision, at, epoch], blobs: [account, tip, mac, body] }) => ({
+async function* readSnapshots(engine: Engine): AsyncGenerator<SnapshotRow> {
+  for (let last: Uint8Array | undefined; ; ) {
+    // The empty name is below all others, and can stand in a damaged row.
+    const from = last === undefined ? "snapshots ORDER BY account" : "snapshots WHERE account > ? ORDER BY account";
+    const args = last === undefined ? [] : [last];
+    const { count, isLast } = await nextPage(engine, { bytes: "length(body)", from, args });
+    const rows = await engine.select({
+      integers: ["revision", "facts_revision", "at", "epoch"],
+      blobs: ["account", "tip", "mac", "body"],
+      from: `${from} LIMIT ?`,
+      args: [...args, count],
+    });
+    yield* rows.map(snapshotRow);
+    if (isLast) return;
+    last = rows.at(-1)?.blobs[0];
+  }
+}
+
+function snapshotRow({ integers: [revision, factsRevision, at, epoch], blobs: [account, tip, mac, body] }: Row): SnapshotRow {
+  return {
     revision: present(revision),
     factsRevision: present(factsRevision),
     at: present(at),
@@ -238,7 +252,7 @@ async function readSnapshots(engine: Engine): Promise<readonly SnapshotRow[]> {
     tip: present(tip),
     mac: present(mac),
     body: present(body),
-  }));
+  };
 }
 
 async function readHeads(engine: Engine): Promise<ReadonlyMap<string, Tip>> {

@@ -4,6 +4,7 @@ import type { Sealed } from "../model/ports";
 import type { Revision } from "../model/types";
 import { damagedStore, type Engine, type Row, type Statement, unreadable } from "./engine";
 import type { SealedKey } from "./ledger";
+import { nextPage } from "./paging";
 import type { SealedStep } from "./sealing";
 
 /** One row as it stands; what it claims to be is checked by opening it. */
@@ -15,7 +16,6 @@ export interface SealedRow extends Omit<SealedKey, "purpose" | "id"> {
 }
 
 const columns = { integers: ["version", "revision", "generation"], blobs: ["purpose", "id", "scope_key", "wrap", "body"] };
-const rowsAtOnce = 512;
 /** Values of one account are one replication scope until an operator says otherwise. */
 const scope = Buffer.from("default");
 
@@ -68,15 +68,14 @@ export async function* readSealedRows(engine: Engine, only?: string): AsyncGener
   let after: readonly [Uint8Array, Uint8Array, number] = [new Uint8Array(0), new Uint8Array(0), 0];
   for (;;) {
     const where = "(purpose, id, version) > (?, ?, ?)";
-    const rows = await engine.select({
-      ...columns,
-      from: `sealed WHERE ${only === undefined ? where : `purpose = ? AND ${where}`} ORDER BY purpose, id, version LIMIT ?`,
-      args: [...(only === undefined ? [] : [bytes(only)]), ...after, rowsAtOnce],
-    });
+    const from = `sealed WHERE ${only === undefined ? where : `purpose = ? AND ${where}`} ORDER BY purpose, id, version`;
+    const args = [...(only === undefined ? [] : [bytes(only)]), ...after];
+    const { count, isLast } = await nextPage(engine, { bytes: "length(body)", from, args });
+    const rows = await engine.select({ ...columns, from: `${from} LIMIT ?`, args: [...args, count] });
     const page = rows.map(sealedRow);
     yield page;
     const last = page.at(-1);
-    if (last === undefined || page.length < rowsAtOnce) return;
+    if (last === undefined || isLast) return;
     if (last.version === unreadable) throw damagedStore("a sealed row that cannot be passed");
     after = [bytes(last.purpose), bytes(last.id), last.version];
   }
