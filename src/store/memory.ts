@@ -1,14 +1,15 @@
 /** The store that forgets: the same order, conflicts, seals and MACs, kept nowhere. For development and tests. */
 
-import type { Clock, Keyring, Store } from "../model/ports";
-import type { Commit } from "../model/types";
+import { type AccountName, accountOf } from "../model/ids";
+import type { Clock, Keyring, Sealed, Store } from "../model/ports";
+import type { Commit, Revision } from "../model/types";
 import { createBook } from "./book";
 import { createLedger, type SealedKey } from "./ledger";
 import { toCommit } from "./log";
 
 export function createMemoryStore({ keyring, clock }: { readonly keyring: Keyring; readonly clock: Clock }): Store {
   const commits: Commit[] = [];
-  const rows = new Map<string, { readonly revision: number; readonly sealed: Parameters<Keyring["open"]>[0] }>();
+  const rows = new Map<string, { readonly account: AccountName; readonly revision: Revision; readonly sealed: Sealed }>();
   const nameOf = ({ purpose, id, version }: SealedKey): string => `${purpose} ${version} ${id}`;
   let syncedAt = clock.now();
 
@@ -20,10 +21,14 @@ export function createMemoryStore({ keyring, clock }: { readonly keyring: Keyrin
     shelf: {
       async write(row, steps) {
         for (const step of steps) {
-          if (step.step === "put") rows.set(nameOf(step.entry), { revision: step.entry.revision, sealed: step.entry.sealed });
+          if (step.step === "put") {
+            const { id, revision, sealed } = step.entry;
+            rows.set(nameOf(step.entry), { account: accountOf(id), revision, sealed });
+          }
           if (step.step === "remove") rows.delete(nameOf(step.key));
-          if (step.step === "remove_account")
-            for (const name of [...rows.keys()]) if (name.includes(` ${step.account}:`)) rows.delete(name);
+          if (step.step === "remove_account") {
+            for (const [name, { account }] of [...rows]) if (account === step.account) rows.delete(name);
+          }
         }
         commits.push(toCommit(row));
         syncedAt = row.at;

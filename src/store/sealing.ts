@@ -41,10 +41,11 @@ export function prepareCommit(
   // What this very commit has written and removed so far, beside what the ledger knows.
   const draft = createLedger();
   const removed = new Set<string>();
+  let isAccountRemoved = false;
   const steps: SealedStep[] = [];
 
   function present(key: SealedKey): LedgerEntry | undefined {
-    return draft.entry(key) ?? (removed.has(nameOf(key)) ? undefined : ledger.entry(key));
+    return draft.entry(key) ?? (isAccountRemoved || removed.has(nameOf(key)) ? undefined : ledger.entry(key));
   }
 
   function seal(change: Change, value: Uint8Array): void {
@@ -84,7 +85,10 @@ export function prepareCommit(
   }
 
   function remove(change: Change): void {
-    if (change.type === "remove_account") steps.push({ step: "remove_account", account: change.account });
+    if (change.type === "remove_account") {
+      isAccountRemoved = true;
+      steps.push({ step: "remove_account", account: change.account });
+    }
     for (const key of removedBy(change, [draft, ledger])) {
       removed.add(nameOf(key));
       steps.push({ step: "remove", key });

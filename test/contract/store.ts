@@ -187,6 +187,21 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(textOf(store.secretValue(variable("db", globex), 1))).toBe("globex's");
     });
 
+    test("forgets no account whose names merely contain the removed one's", async () => {
+      const lookalike = putCredential("host:x acme:host:app", "globex's key", globex);
+      await store.commit([putAccount(globex), lookalike], { account: globex, expected: 0, now });
+      await commit([putAccount()]);
+      await commit([{ type: "remove_account", account: acme }]);
+      expect(textOf(await store.record("api_key", role("host:x acme:host:app", globex)))).toBe("globex's key");
+    });
+
+    test("does not carry an API key over the removal of its account within one commit", async () => {
+      await commit([putAccount(), putCredential("host:app", "old key")]);
+      const remade = await commit([{ type: "remove_account", account: acme }, putAccount(), putCredential("host:app")]);
+      expect(await store.record("api_key", role("host:app"))).toBeUndefined();
+      expect(JSON.stringify(remade)).not.toContain("apiKeyRevision");
+    });
+
     test("tells followers every commit after a revision, oldest first, without values", async () => {
       const commits = [await commit([putAccount()]), await commit([putValue("db", 1, "one")]), await commit([putVariable("db")])];
       const told: Commit[] = [];

@@ -132,10 +132,10 @@ export function putValue(name: string, version: number, value: string, account: 
   };
 }
 
-export function putCredential(name: string, apiKey?: string): Change {
+export function putCredential(name: string, apiKey?: string, account: AccountName = acme): Change {
   return {
     type: "put_credential",
-    credential: { role: role(name), apiKeyDigest: "0".repeat(64), rotatedAt: now },
+    credential: { role: role(name, account), apiKeyDigest: "0".repeat(64), rotatedAt: now },
     ...(apiKey === undefined ? {} : { apiKey: SecretBytes.ofText(apiKey) }),
   };
 }
