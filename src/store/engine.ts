@@ -196,34 +196,58 @@ async function select(client: Client, { integers, blobs, from, args }: Selection
   return unpack(Buffer.from(packed), count, { integers: integers.length, blobs: blobs.length });
 }
 
+/** Plain loops: this runs for every cell of the store at start. */
 function unpack(packed: Buffer, count: number, cells: { readonly integers: number; readonly blobs: number }): readonly Row[] {
+  const rows: Row[] = [];
   let at = 0;
-  function next(): Buffer {
+
+  /** The end of the next cell; `at` is then its start. */
+  function nextEnd(): number {
     let length = 0;
     for (let byte = packed[at++]; byte !== colon; byte = packed[at++]) {
-      if (byte === undefined || byte < zero || byte > zero + 9) throw damagedStore("rows that cannot be read");
+      if (byte === undefined || byte < zero || byte > nine) throw damagedStore("rows that cannot be read");
       length = 10 * length + byte - zero;
     }
-    at += length;
-    if (at > packed.byteLength) throw damagedStore("rows that cannot be read");
-    return packed.subarray(at - length, at);
+    if (at + length > packed.byteLength) throw damagedStore("rows that cannot be read");
+    return at + length;
   }
-  const rows = Array.from({ length: count }, () => ({
-    integers: Array.from({ length: cells.integers }, () => integerOf(next())),
-    blobs: Array.from({ length: cells.blobs }, next),
-  }));
+
+  for (let row = 0; row < count; row += 1) {
+    const integers: number[] = [];
+    for (let cell = 0; cell < cells.integers; cell += 1) {
+      const end = nextEnd();
+      integers.push(integerAt(packed, at, end));
+      at = end;
+    }
+    const blobs: Buffer[] = [];
+    for (let cell = 0; cell < cells.blobs; cell += 1) {
+      const end = nextEnd();
+      blobs.push(packed.subarray(at, end));
+      at = end;
+    }
+    rows.push({ integers, blobs });
+  }
   if (at !== packed.byteLength) throw damagedStore("rows that cannot be read");
   return rows;
 }
 
 const colon = 0x3a;
 const zero = 0x30;
+const nine = 0x39;
 
-function integerOf(cell: Buffer): number {
-  const text = cell.toString("latin1");
-  const value = Number(text);
-  return /^\d{1,16}$/u.test(text) && value < beyondAll ? value : unreadable;
+function integerAt(packed: Buffer, start: number, end: number): number {
+  if (end === start || end - start > longestInteger) return unreadable;
+  let value = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = packed.readUInt8(at) - zero;
+    if (digit < 0 || digit > 9) return unreadable;
+    value = 10 * value + digit;
+  }
+  return value < beyondAll ? value : unreadable;
 }
+
+/** Digits; as many still add up without rounding. */
+const longestInteger = 15;
 
 function checked({ sql, args }: Statement): { sql: string; args: (bigint | Uint8Array)[] } {
   if (sql.split("?").length - 1 !== args.length)

@@ -65,11 +65,12 @@ export async function readSealedRow(engine: Engine, { purpose, id, version }: Se
 
 /** All rows, or those of one purpose, a page at a time. */
 export async function* readSealedRows(engine: Engine, only?: string): AsyncGenerator<readonly SealedRow[]> {
-  let after: readonly [Uint8Array, Uint8Array, number] = [new Uint8Array(0), new Uint8Array(0), 0];
+  let after: readonly [Uint8Array, Uint8Array, number] = [bytes(only ?? ""), new Uint8Array(0), 0];
   for (;;) {
+    // The plus keeps SQLite from searching by purpose alone, which would begin at the first row again for every page.
     const where = "(purpose, id, version) > (?, ?, ?)";
-    const from = `sealed WHERE ${only === undefined ? where : `purpose = ? AND ${where}`} ORDER BY purpose, id, version`;
-    const args = [...(only === undefined ? [] : [bytes(only)]), ...after];
+    const from = `sealed WHERE ${where} ${only === undefined ? "" : "AND +purpose = ?"} ORDER BY purpose, id, version`;
+    const args = [...after, ...(only === undefined ? [] : [bytes(only)])];
     const { count, isLast } = await nextPage(engine, { bytes: "length(body)", from, args });
     const rows = await engine.select({ ...columns, from: `${from} LIMIT ?`, args: [...args, count] });
     const page = rows.map(sealedRow);
