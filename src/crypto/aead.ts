@@ -15,6 +15,10 @@ export const symmetricKeyBytes = 32;
 /** A fresh one of these, random, for every seal. */
 export const nonceBytes = 12;
 const tagBytes = 16;
+// Of every encoded context: six lengths, two numbers of eight bytes and one of four.
+const fixedBytes = 6 * 4 + 2 * 8 + 4;
+// Made once: the library takes a third of its time for options that it has not seen.
+const gcm = { authTagLength: tagBytes };
 
 /** What a sealed thing belongs to. Numbers are non-negative integers. */
 export interface AeadContext {
@@ -51,23 +55,27 @@ export function keyBytes(key: SymmetricKey): Buffer {
  * with LP(x) = the length of x in four bytes, then x as UTF-8; all numbers big-endian. No separator decides anything, for names contain every character.
  */
 export function encodeContext(context: AeadContext): Buffer {
-  const texts = [context.purpose, context.deployment, context.account, context.kind, context.id, context.scopeKey];
-  // One allocation: this runs twice for every read of a value.
-  const bytes = texts.reduce((sum, text) => sum + 4 + Buffer.byteLength(text, "utf8"), formatMark.byteLength + 20);
-  const out = Buffer.allocUnsafe(bytes);
+  const { purpose, deployment, account, kind, id, version, scopeKey, generation, revision } = context;
+  // One allocation, and no more than it takes: this runs for every read of a value. UTF-8 needs at most three bytes for a unit of a string.
+  const units = purpose.length + deployment.length + account.length + kind.length + id.length + scopeKey.length;
+  const out = Buffer.allocUnsafe(formatMark.byteLength + 6 * 4 + 20 + 3 * units);
   let at = formatMark.copy(out);
-  for (const text of [context.purpose, context.deployment, context.account, context.kind, context.id]) at = writePrefixed(out, text, at);
-  at = out.writeBigUInt64BE(exact(context.version), at);
-  at = writePrefixed(out, context.scopeKey, at);
-  at = out.writeUInt32BE(context.generation, at);
-  out.writeBigUInt64BE(exact(context.revision), at);
-  return out;
+  at = writePrefixed(out, purpose, at);
+  at = writePrefixed(out, deployment, at);
+  at = writePrefixed(out, account, at);
+  at = writePrefixed(out, kind, at);
+  at = writePrefixed(out, id, at);
+  at = writeUnsigned64(out, version, at);
+  at = writePrefixed(out, scopeKey, at);
+  at = out.writeUInt32BE(generation, at);
+  at = writeUnsigned64(out, revision, at);
+  return out.subarray(0, at);
 }
 
 /** Seals: nonce ‖ ciphertext ‖ tag. `nonce` is twelve fresh random bytes. */
 export function sealAead(key: SymmetricKey, nonce: Uint8Array, plain: Uint8Array, context: AeadContext): Buffer {
   if (nonce.byteLength !== nonceBytes) throw new PosternError({ code: "internal", what: "a nonce of the wrong length" });
-  const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes });
+  const cipher = createCipheriv("aes-256-gcm", key, nonce, gcm);
   cipher.setAAD(encodeContext(context));
   const body = cipher.update(plain);
   const rest = cipher.final();
@@ -78,7 +86,7 @@ export function sealAead(key: SymmetricKey, nonce: Uint8Array, plain: Uint8Array
 export function openAead(key: SymmetricKey, sealed: Uint8Array, context: AeadContext): Buffer | undefined {
   if (sealed.byteLength < nonceBytes + tagBytes) return undefined;
   const tagStart = sealed.byteLength - tagBytes;
-  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes });
+  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, nonceBytes), gcm);
   decipher.setAAD(encodeContext(context));
   decipher.setAuthTag(sealed.subarray(tagStart));
   const plain = decipher.update(sealed.subarray(nonceBytes, tagStart));
@@ -102,7 +110,7 @@ export function lengthPrefixed(text: string): Buffer {
 /** Eight bytes, big-endian. Throws `internal` for anything but an integer from 0 to 2^53 - 1. */
 export function unsigned64(value: number): Buffer {
   const out = Buffer.allocUnsafe(8);
-  out.writeBigUInt64BE(exact(value), 0);
+  writeUnsigned64(out, value, 0);
   return out;
 }
 
@@ -110,12 +118,6 @@ function writePrefixed(out: Buffer, text: string, at: number): number {
   const length = out.write(text, at + 4, "utf8");
   out.writeUInt32BE(length, at);
   return at + 4 + length;
-}
-
-/** A rounded number would bind the wrong thing. */
-function exact(value: number): bigint {
-  if (!Number.isSafeInteger(value) || value < 0) throw new PosternError({ code: "internal", what: "a number that cannot be bound" });
-  return BigInt(value);
 }
 
 const formatMark = Buffer.from("postern/v1\0", "utf8");

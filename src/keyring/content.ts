@@ -13,6 +13,7 @@ import type { OpenScope } from "./hierarchy";
 export interface ContentDeps {
   readonly deployment: string;
   readonly scopes: ReadonlyMap<string, OpenScope>;
+  readonly contentKeys: WeakMap<Sealed, SymmetricKey>;
   readonly random: Random;
 }
 
@@ -31,12 +32,19 @@ export function sealContent(scope: OpenScope, plain: Uint8Array, context: SealCo
 
 /** Throws `integrity` when anything does not hold, `sealed` when its scope key is not in this keyring. */
 export function openContent(sealed: Sealed, context: SealContext, deps: ContentDeps): Uint8Array {
-  const contentKey = openWrap(sealed, context, deps);
-  const key = symmetricKey(contentKey);
-  contentKey.fill(0);
+  // The body is bound to the same context as the wrap, so a remembered key opens nothing that the wrap would not have.
+  const key = deps.contentKeys.get(sealed) ?? contentKeyOf(sealed, context, deps);
   const plain = openAead(key, sealed.body, bodyContext(context, deps.deployment));
   if (plain === undefined) throw damaged(context);
   return plain;
+}
+
+function contentKeyOf(sealed: Sealed, context: SealContext, deps: ContentDeps): SymmetricKey {
+  const bytes = openWrap(sealed, context, deps);
+  const key = symmetricKey(bytes);
+  bytes.fill(0);
+  deps.contentKeys.set(sealed, key);
+  return key;
 }
 
 /** The same content key under the newest generation; undefined when it is there already. Fails as `openContent` does. */

@@ -3,7 +3,7 @@
 import type { SymmetricKey } from "../crypto/aead";
 import { deriveKey } from "../crypto/digest";
 import { PosternError } from "../model/failures";
-import type { KeyringState, PrivateFiles } from "../model/ports";
+import type { KeyringState, PrivateFiles, Sealed } from "../model/ports";
 import { keyFileMac, type OpenKeys, openKeys } from "./hierarchy";
 import { type KeyFile, writeKeyFile } from "./key-file";
 import type { NodeFile } from "./node-secrets";
@@ -17,6 +17,8 @@ export interface Unsealed {
   readonly node: NodeFile;
   /** MAC keys by epoch and purpose, derived when first needed. */
   readonly macKeys: Map<string, SymmetricKey>;
+  /** Content keys that were opened before, by the sealed thing: their wrap need not be opened for each read. Gone with the keys, or with the thing. */
+  readonly contentKeys: WeakMap<Sealed, SymmetricKey>;
   /** Seals left of those set aside, by scope key. */
   readonly reserved: Map<string, number>;
 }

@@ -166,6 +166,7 @@ function opened(
     recipients,
     node: readNodeFile(files, nodePath),
     macKeys: new Map(),
+    contentKeys: new WeakMap(),
     reserved: new Map(),
   };
 }

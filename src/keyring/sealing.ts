@@ -26,8 +26,8 @@ export function createSealing(deps: SealingDeps): Pick<Keyring, "seal" | "open" 
   const { holder, random } = deps;
 
   function contentDeps() {
-    const { file, keys } = holder.unsealed();
-    return { deployment: file.deployment, scopes: keys.scopes, random };
+    const { file, keys, contentKeys } = holder.unsealed();
+    return { deployment: file.deployment, scopes: keys.scopes, contentKeys, random };
   }
 
   return {
