@@ -104,8 +104,13 @@ function conditionsOf(
   return conditions;
 }
 
+/**
+ * Equal but for case means in both directions: the Kelvin sign's lower case is a plain `k`, so by that alone a group that somebody names with it would
+ * pass for the one that policy wants.
+ */
 function equal(wanted: string, proven: string, ignoreCase: boolean): boolean {
-  return ignoreCase ? wanted.toLowerCase() === proven.toLowerCase() : wanted === proven;
+  if (wanted === proven) return true;
+  return ignoreCase && wanted.toLowerCase() === proven.toLowerCase() && wanted.toUpperCase() === proven.toUpperCase();
 }
 
 function annotate(role: RoleId, type: string, name: string, attestation: Attestation): string {
