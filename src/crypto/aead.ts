@@ -15,8 +15,6 @@ export const symmetricKeyBytes = 32;
 /** A fresh one of these, random, for every seal. */
 export const nonceBytes = 12;
 const tagBytes = 16;
-// Of every encoded context: six lengths, two numbers of eight bytes and one of four.
-const fixedBytes = 6 * 4 + 2 * 8 + 4;
 // Made once: the library takes a third of its time for options that it has not seen.
 const gcm = { authTagLength: tagBytes };
 
@@ -118,6 +116,13 @@ function writePrefixed(out: Buffer, text: string, at: number): number {
   const length = out.write(text, at + 4, "utf8");
   out.writeUInt32BE(length, at);
   return at + 4 + length;
+}
+
+function writeUnsigned64(out: Buffer, value: number, at: number): number {
+  // A rounded number would bind the wrong thing.
+  if (!Number.isSafeInteger(value) || value < 0) throw new PosternError({ code: "internal", what: "a number that cannot be bound" });
+  out.writeUInt32BE(Math.floor(value / 2 ** 32), at);
+  return out.writeUInt32BE(value % 2 ** 32, at + 4);
 }
 
 const formatMark = Buffer.from("postern/v1\0", "utf8");
