@@ -21,6 +21,7 @@ import {
   printBody,
 } from "../client/admin-wire";
 import type { Broker, Operator, PolicyLoad } from "../core/broker";
+import { createDecisionIds } from "../core/decisions";
 import type { KeyringControl } from "../keyring/keyring";
 import type { Metrics } from "../metrics/metrics";
 import { type Failure, type FailureCode, failureOf, PosternError } from "../model/failures";
@@ -62,10 +63,9 @@ interface Asked {
   readonly context: RequestContext;
 }
 
-const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
-
 export function createAdminApp(deps: AdminDeps): AdminApp {
   const { broker, operator, audit, keyring, metrics, condition, clock, random, logger } = deps;
+  const nextDecision = createDecisionIds(random);
   const app = new Hono<AdminEnv>();
 
   app.use(async (c, next) => {
@@ -129,7 +129,7 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
   async function written(asked: Asked, about: Pick<AuditRecord, "operation"> & Partial<AuditRecord>): Promise<void> {
     const { context } = asked;
     const revision = condition().store?.revision ?? 0;
-    await audit.append({ decision: nextDecision(random), at: context.now, allowed: true, context, revision, ...about });
+    await audit.append({ decision: nextDecision(), at: context.now, allowed: true, context, revision, ...about });
   }
 
   handle(adminOperations.status, () => {
@@ -258,8 +258,3 @@ const statuses: { readonly [Code in FailureCode]: number } = {
   not_replicated: 503,
   internal: 500,
 };
-
-/** Named as the gate names its decisions. */
-function nextDecision(random: Random): string {
-  return `d-${Array.from(random.bytes(12), (byte) => alphabet[byte & 31]).join("")}`;
-}

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type AuditTrail, createAuditLog } from "../audit/audit-log";
 import { createAuthenticators } from "../authenticators/registry";
 import type { Config, ListenerSettings } from "../config/config";
+import { createDecisionIds } from "../core/decisions";
 import { unpackPlan } from "../core/policy/parcel";
 import { notAfterSeconds } from "../crypto/certificate";
 import { fronts } from "../fronts/registry";
@@ -12,19 +13,22 @@ import { openKeyring } from "../keyring/keyring";
 import { createMetrics, type Metrics } from "../metrics/metrics";
 import { PosternError } from "../model/failures";
 import type { Clock, Keyring, Logger, PrivateFiles, Random, Store } from "../model/ports";
+import type { AuditRecord } from "../model/types";
 import { createClock } from "../runtime/clock";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
 import { createLogger, openLogFile } from "../runtime/logger";
 import { createRandom } from "../runtime/random";
-import { openStore, type StoreControl } from "../store/store";
+import { openStore, type StoreControl, storeExists } from "../store/store";
 import { type House, openHouse } from "./house";
 import { createListener, type Listener, type TlsPair } from "./listener";
 import { observeBroker, observeHttp, observeStore, watchClock } from "./observed";
 import { createOffload } from "./offload";
 
 /** What a server needs of its store. */
-export type ServedStore = Store & Pick<StoreControl, "rewrapAll" | "rewrapProgress" | "generationsInUse">;
+export type ServedStore = Store &
+  Partial<Pick<StoreControl, "acceptedRollback">> &
+  Pick<StoreControl, "rewrapAll" | "rewrapProgress" | "generationsInUse">;
 
 /** What is kept where: the disk, unless somebody brings something that forgets. The audit and the admin socket are in the data folder all the same. */
 export interface Ground {
@@ -78,7 +82,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
     path: places.keyring,
     nodePath: places.node,
     providers: config.seals,
-    dataExists: existsSync(places.database),
+    dataExists: storeExists(files, places.database),
     ...(config.credentialsFolder === undefined ? {} : { credentialsFolder: config.credentialsFolder }),
     ...(config.sealEnvironment === undefined ? {} : { insecureEnvironment: config.sealEnvironment }),
   });
@@ -106,7 +110,9 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
     async openStore() {
       // A clean stop takes the write-ahead log with it.
       if (existsSync(`${places.database}-wal`)) metrics.recovered();
-      return observeStore(await ground.openStore({ keyring, clock, logger }), metrics);
+      const store = await ground.openStore({ keyring, clock, logger });
+      if (store.acceptedRollback === true) await audit.append(rollbackRecord(store.position().revision, clock, random));
+      return observeStore(store, metrics);
     },
     authenticators: createAuthenticators({ http: observeHttp(plainHttp, metrics), clock, random, logger }),
     meter: metrics,
@@ -144,6 +150,13 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       logFile?.close();
     },
   };
+}
+
+/** That the operator took an older store for the present one, at the start of this process. */
+function rollbackRecord(revision: number, clock: Clock, random: Random): AuditRecord {
+  const now = clock.now();
+  const context = { requestId: "start", now, dialect: "operator", clientAddress: "127.0.0.1" };
+  return { decision: createDecisionIds(random)(), at: now, operation: "store.accept_rollback", allowed: true, context, revision };
 }
 
 function onDisk({ dataFolder, acceptRollback }: Config): Ground {

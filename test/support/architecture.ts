@@ -54,7 +54,7 @@ const mayAlsoImport: Readonly<Record<string, readonly string[]>> = { "server/dev
 const doors: readonly RegExp[] = [
   /^model\/(types|ids|failures|ports|secret-bytes)$/,
   // The worker's table needs the planning alone, without the broker around it.
-  /^core\/(broker|policy\/(task|parcel|report|check-alone))$/,
+  /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
   /^runtime\/(clock|random|http-client|socket-client|files|workers|logger)$/,
