@@ -294,11 +294,17 @@ describe("an unknown host and a wrong token", () => {
     expect(await answer("host/apps/vm", mint({ flaw: "expired" }))).toEndWith(tokenExpired);
   });
 
-  test("cost the same fetches: strangers' names do not spare them", async () => {
-    const before = simulator.entra.requests();
-    await enter("host/apps/nobody", mint());
-    await enter("host/apps/vm", mint({ machine: "flex" }));
-    expect(simulator.entra.requests()).toBe(before);
+  test("cost the same work: a stranger's token is verified too, down to asking for the keys", async () => {
+    const fetchesOf = async (login: string): Promise<number> => {
+      const cold = await createAzureHouse(simulator);
+      await cold.addLogins([{ login: "host/apps/vm", annotations: bound }]);
+      const before = simulator.entra.requests();
+      expect((await cold.attempt({ login, token: mint({ machine: "flex" }) })).status).toBe(401);
+      await cold.close();
+      return simulator.entra.requests() - before;
+    };
+    expect(await fetchesOf("host/apps/vm")).toBe(2);
+    expect(await fetchesOf("host/apps/nobody")).toBe(2);
   });
 });
 
