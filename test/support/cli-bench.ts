@@ -132,7 +132,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
         inputIsTerminal: false,
         outputIsTerminal: isTerminal,
         environment,
-        folder: "/work",
+        folder: "/home/op",
       };
       const code = await run(line.split(" "), io, {
         reach: async () => ({

@@ -3,7 +3,8 @@
  * made again.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openKeyring } from "../../src/keyring/keyring";
 import { type AccountName, parseAccount, parseId, parseRoleId } from "../../src/model/ids";
@@ -15,8 +16,10 @@ import { createRandom } from "../../src/runtime/random";
 import { openStore } from "../../src/store/store";
 import { createTestClock, startOfTime as now } from "../support/house";
 
-const folder = join(import.meta.dir, "../vectors", process.argv[2] ?? "");
-mkdirSync(folder, { mode: 0o700 });
+const name = process.argv[2] ?? "";
+// Made elsewhere and moved in: the keyring names the place of its seal key, which must not be that of somebody's working copy.
+const folder = join(tmpdir(), "postern-vectors", name);
+mkdirSync(folder, { mode: 0o700, recursive: true });
 const clock = createTestClock();
 const files = createPrivateFiles();
 const seal = `file:${join(folder, "seal.key")}`;
@@ -89,3 +92,5 @@ const vectors = {
   macs: [{ purpose: "facts", parts: parts.map(base64), epoch: mac.epoch, tag: base64(mac.tag) }],
 };
 writeFileSync(join(folder, "vectors.json"), `${JSON.stringify(vectors, undefined, 2)}\n`);
+cpSync(folder, join(import.meta.dir, "../vectors", name), { recursive: true, errorOnExist: true, force: false });
+rmSync(folder, { recursive: true });

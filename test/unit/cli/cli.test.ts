@@ -64,7 +64,9 @@ describe("postern role retrieve-key", () => {
 
 describe("postern policy load", () => {
   test("adds to the branch, prints what was created, and says so", async () => {
-    const { code, out, err } = await cli.run("policy load --account acme secrets.yml", { files: { "/work/secrets.yml": secretsPolicy } });
+    const { code, out, err } = await cli.run("policy load --account acme secrets.yml", {
+      files: { "/home/op/secrets.yml": secretsPolicy },
+    });
     expect(code).toBe(0);
     expect(err).toBe("Loaded secrets.yml into acme:policy:root (create)\n");
     expect(JSON.parse(out)).toMatchObject({
@@ -75,7 +77,7 @@ describe("postern policy load", () => {
 
   test("replaces the root policy in conjurctl's form", async () => {
     await cli.run("account create replaced");
-    const { err } = await cli.run("policy load replaced p.yml", { files: { "/work/p.yml": "- !group a\n" } });
+    const { err } = await cli.run("policy load replaced p.yml", { files: { "/home/op/p.yml": "- !group a\n" } });
     expect(err).toBe("Loaded p.yml into replaced:policy:root (replace)\n");
   });
 
@@ -88,7 +90,7 @@ describe("postern policy load", () => {
 
   test("prints every problem with its line, a mark and advice, and stores nothing", async () => {
     const text = "- !variable fine\n- !permit\n  role: !group x\n  privilegs: [ read ]\n  resource: !variable y\n";
-    const { code, out, err } = await cli.run("policy load --account acme bad.yml", { files: { "/work/bad.yml": text } });
+    const { code, out, err } = await cli.run("policy load --account acme bad.yml", { files: { "/home/op/bad.yml": text } });
     expect(code).toBe(1);
     expect(out).toBe("");
     expect(err).toContain(
@@ -103,12 +105,12 @@ describe("postern policy check", () => {
   const offline = { reach: () => Promise.reject(new Error("the store was asked")) };
 
   test("needs no store", async () => {
-    const checked = await cli.run("policy check a.yml", { files: { "/work/a.yml": secretsPolicy }, world: offline });
+    const checked = await cli.run("policy check a.yml", { files: { "/home/op/a.yml": secretsPolicy }, world: offline });
     expect(checked).toEqual({ code: 0, out: "a.yml: ok\n", err: "" });
   });
 
   test("tells all problems of all files at once", async () => {
-    const files = { "/work/a.yml": "- !grop a\n- !host\n  idd: b\n", "/work/b.yml": "- !group b\n" };
+    const files = { "/home/op/a.yml": "- !grop a\n- !host\n  idd: b\n", "/home/op/b.yml": "- !group b\n" };
     const { code, out, err } = await cli.run("policy check a.yml b.yml", { files, world: offline });
     expect(code).toBe(1);
     expect(out).toMatch(/^a\.yml: \d problems\nb\.yml: ok\n$/u);
@@ -119,7 +121,7 @@ describe("postern policy check", () => {
 
   test("takes an unknown annotation of an authenticator for an error", async () => {
     const text = "- !host\n  id: a\n  annotations:\n    authn-azure/grop: x\n";
-    const { code, err } = await cli.run("policy check a.yml", { files: { "/work/a.yml": text }, world: offline });
+    const { code, err } = await cli.run("policy check a.yml", { files: { "/home/op/a.yml": text }, world: offline });
     expect(code).toBe(1);
     expect(err).toContain("a.yml:4:5");
     expect(err).toContain("did you mean 'group'?");
@@ -128,14 +130,14 @@ describe("postern policy check", () => {
 
   test("takes what another file may declare for given, and says so", async () => {
     const text = "- !grant\n  role: !group elsewhere\n  member: !host there\n";
-    const { code, err } = await cli.run("policy check a.yml", { files: { "/work/a.yml": text }, world: offline });
+    const { code, err } = await cli.run("policy check a.yml", { files: { "/home/op/a.yml": text }, world: offline });
     expect(code).toBe(0);
     expect(err).toContain("a.yml: warning: Line 2: Group 'elsewhere' not found");
   });
 
   test("asks the account as it is, with --live", async () => {
     const text = "- !grant\n  role: !group elsewhere\n  member: !host there\n";
-    const { code, err } = await cli.run("policy check --live --account acme a.yml", { files: { "/work/a.yml": text } });
+    const { code, err } = await cli.run("policy check --live --account acme a.yml", { files: { "/home/op/a.yml": text } });
     expect(code).toBe(1);
     expect(err).toContain("a.yml:2:");
   });
@@ -152,7 +154,7 @@ describe("postern variable", () => {
   });
 
   test("keeps a file as it is", async () => {
-    await cli.run("variable set acme:variable:secrets/db --value-file v", { files: { "/work/v": "line\n\n" } });
+    await cli.run("variable set acme:variable:secrets/db --value-file v", { files: { "/home/op/v": "line\n\n" } });
     expect((await cli.run("variable get -i secrets/db", { environment: { CONJUR_ACCOUNT: "acme" } })).out).toBe("line\n\n");
     expect((await cli.run("variable get acme:variable:secrets/db --version 1")).out).toBe("sesame");
   });
@@ -303,7 +305,9 @@ describe("postern init", () => {
   test("prints the recovery key on a line of its own, once", async () => {
     const { code, out } = await cli.run("init --data d --seal file:k");
     expect(code).toBe(0);
-    expect(out).toBe(`Initialised /work/d, sealed by file:/work/k.\nRecovery key, shown this once; keep it offline:\n${recoveryKeyText}\n`);
+    expect(out).toBe(
+      `Initialised /home/op/d, sealed by file:/home/op/k.\nRecovery key, shown this once; keep it offline:\n${recoveryKeyText}\n`,
+    );
   });
 
   test("writes it into a file instead", async () => {

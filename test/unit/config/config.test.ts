@@ -4,7 +4,7 @@ import { type ConfigSources, type LoadedConfig, loadConfig, settingFlags } from 
 import { PosternError } from "../../../src/model/failures";
 
 function load(sources: Partial<ConfigSources> = {}): LoadedConfig {
-  return loadConfig({ flags: {}, environment: {}, folder: "/work", authenticatorTypes: ["authn-azure"], ...sources });
+  return loadConfig({ flags: {}, environment: {}, folder: "/home/op", authenticatorTypes: ["authn-azure"], ...sources });
 }
 
 function inFile(text: string, more: Partial<ConfigSources> = {}): LoadedConfig {
@@ -74,8 +74,8 @@ describe("the configuration", () => {
     const { config } = inFile(text, { flags: { data: "data", ca: ["roots.pem"] } });
     expect(config.listeners[0].tls).toEqual({ certFile: "/etc/tls/cert.pem", keyFile: "/etc/tls/key.pem" });
     expect(config.seals).toEqual(["file:/etc/seal.key"]);
-    expect(config.dataFolder).toBe("/work/data");
-    expect(config.rootFiles).toEqual(["/work/roots.pem"]);
+    expect(config.dataFolder).toBe("/home/op/data");
+    expect(config.rootFiles).toEqual(["/home/op/roots.pem"]);
   });
 
   test("gives a dialect a listener of its own", () => {
