@@ -70,6 +70,8 @@ export interface Graph {
   permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[];
 
   with(commit: Commit): Graph;
+  /** The same for many, oldest first, in one go: what a start folds. */
+  withAll(commits: readonly Commit[]): Graph;
   /** The same for a commit of any size, without holding up the thread. */
   withInSlices(commit: Commit): Promise<Graph>;
 }
@@ -188,6 +190,11 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
       const draft = createGraphDraft(tables);
       for (const change of commit.changes) draft.apply(change, commit.revision);
       return next(commit, draft.done());
+    },
+    withAll(commits) {
+      const draft = createGraphDraft(tables);
+      for (const commit of commits) for (const change of commit.changes) draft.apply(change, commit.revision);
+      return makeGraph(commits.at(-1)?.revision ?? revision, draft.done(), new Map());
     },
     async withInSlices(commit) {
       const draft = createGraphDraft(tables);

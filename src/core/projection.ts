@@ -28,8 +28,7 @@ export interface Projection {
 export async function createProjection(store: Store): Promise<Projection> {
   const loaded = await store.load();
   const damaged = new Set<string>(loaded.damaged);
-  let graph = emptyGraph();
-  for (const commit of loaded.commits) graph = graph.with(commit);
+  let graph = emptyGraph().withAll(loaded.commits);
   let last: Promise<unknown> = Promise.resolve();
 
   /** One after another; a failed write does not hold up the next. */

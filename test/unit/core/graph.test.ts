@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { emptyGraph, type Graph } from "../../../src/core/graph";
 import { parseAccount, parseId, parseRoleId } from "../../../src/model/ids";
-import type { Change } from "../../../src/model/types";
+import type { Change, Commit } from "../../../src/model/types";
 
 const at = 1_700_000_000_000;
 const id = parseId;
@@ -124,6 +124,40 @@ describe("a later graph", () => {
     const both = fold(base, grant("a:policy:root", "a:user:admin", false));
     const next = fold(both, { type: "remove_grant", role: role("a:policy:root"), member: role("a:user:admin"), ownership: false });
     expect(next.held(role("a:user:admin")).has(role("a:policy:root"))).toBe(true);
+  });
+});
+
+describe("commits folded together", () => {
+  const commits: readonly Commit[] = [
+    [resource("a:user:admin", "a:user:admin"), resource("a:group:readers", "a:user:admin"), resource("a:host:web", "a:user:admin")],
+    [
+      grant("a:group:readers", "a:host:web"),
+      resource("a:variable:db", "a:user:admin"),
+      permit("a:group:readers", "execute", "a:variable:db"),
+    ],
+    [{ type: "remove_resource", id: id("a:group:readers") } satisfies Change],
+    [resource("a:group:readers", "a:host:web"), permit("a:group:readers", "read", "a:variable:db")],
+  ].map((changes, index) => ({ revision: index + 1, account: parseAccount("a"), at, changes }));
+  const together = emptyGraph().withAll(commits);
+  const apart = commits.reduce((graph, commit) => graph.with(commit), emptyGraph());
+
+  test("give the graph that they give one by one", () => {
+    const described = (graph: Graph) => ({
+      revision: graph.revision,
+      resources: [...graph.resources(parseAccount("a"))].map((each) => ({ ...each, permits: [...graph.permitsOn(each.id)] })),
+      held: [...graph.held(role("a:host:web"))],
+      seen: [...graph.seenBy(role("a:host:web"))].sort(),
+    });
+    expect(described(together)).toEqual(described(apart));
+  });
+
+  test("carry over nothing of what was removed between them", () => {
+    expect(together.permits(role("a:host:web"), "execute", id("a:variable:db"))).toBeUndefined();
+    expect(together.held(role("a:host:web"))).toEqual(new Set([role("a:host:web")]));
+  });
+
+  test("that are none leave the graph as it is", () => {
+    expect(together.withAll([]).revision).toBe(4);
   });
 });
 
