@@ -61,7 +61,6 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
   const decisions = tally("postern_decisions_total", "Decisions of the gate", ["operation", "outcome"]);
   const logins = tally("postern_logins_total", "Attempts to log in", ["authenticator", "outcome"]);
   const requests = tally("postern_requests_total", "Answered requests", ["dialect", "status"]);
-  const inFlight = new Gauge({ name: "postern_requests_in_flight", help: "Requests without an answer yet", registers });
   const duration = new Histogram({ name: "postern_request_seconds", help: "From arrival to answer", buckets: requestBuckets, registers });
   const rejections = new Counter({
     name: "postern_rejected_total",
@@ -98,6 +97,7 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
       this.inc(sources.auditFailures());
     },
   });
+  read("postern_requests_in_flight", "Requests without an answer yet", () => current);
   read("postern_token_cache_size", "Session tokens whose signature is remembered", sources.rememberedTokens);
   read("postern_resident_memory_bytes", "Resident memory", sources.residentBytes);
   read("postern_tls_not_after", "When the certificate ends, in epoch seconds", sources.certificateNotAfterSeconds);
@@ -105,7 +105,6 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
   let longestLagMs = 0;
   let probe: ReturnType<typeof setInterval> | undefined;
   let current = 0;
-  inFlight.set(0);
   lag.set(0);
 
   /** A gauge that is read when somebody asks; absent while there is nothing to read. */
@@ -127,11 +126,9 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
     login: (authenticator, allowed) => logins.add(authenticator, outcomes[`${allowed}`]),
     began() {
       current += 1;
-      inFlight.set(current);
     },
     ended(dialect, status, durationMs) {
       current -= 1;
-      inFlight.set(current);
       requests.add(dialect, statusClasses[Math.floor(status / 100)] ?? "other");
       duration.observe(durationMs / 1000);
     },
