@@ -52,6 +52,7 @@ export async function measureLogins(stage: Stage, plan: Plan): Promise<LoginResu
       { subject: distinct, server: postern, tokens: () => nextTokens(plan.logins + plan.loginWarmUp) },
       { subject: repeated, server: postern, tokens: () => jwts.slice(0, 64) },
     ];
+    if (plan.firstLogins > 0) await warmUp(postern, jwts, plan.firstLogins);
     const signatures: Cryptography[] = [];
     const measured: { readonly subject: string; readonly connections: number; readonly summary: Summary }[] = [];
     const measureSignatures = createSignatures(jwts[0]?.jwt ?? "");
@@ -85,6 +86,15 @@ export async function measureLogins(stage: Stage, plan: Plan): Promise<LoginResu
   } finally {
     for (const server of running) await server.stop();
   }
+}
+
+async function warmUp(
+  { port, pid }: Running,
+  jwts: readonly { readonly host: string; readonly jwt: string }[],
+  count: number,
+): Promise<void> {
+  const requests = jwts.map(({ host, jwt }) => loginRequest(port, host, jwt));
+  await runLoad({ port, pid, connections: 16, requests, warmUp: 0, count, maxMs: 20_000, pauseMs: 0 });
 }
 
 /** Verifies and signs what a login has to, on one thread, by the fastest calls there are. */

@@ -9,6 +9,8 @@ export const StepsSpec = v.strictObject({
   sessions: v.array(v.string()),
   logins: v.array(v.strictObject({ host: v.string(), jwt: v.string() })),
   steps: v.number(),
+  /** Calls of each step before anything is counted. */
+  warmUp: v.number(),
 });
 
 /** Processor microseconds of a call, by how far up it enters. */
@@ -31,7 +33,7 @@ export async function measureSteps(stage: Stage, plan: Plan): Promise<Steps> {
     const { host, machine } = hosts[index % hosts.length] ?? hosts[0];
     return { host, jwt: stage.azure.mint({ machine }) };
   });
-  const spec = { config: stage.configuration("steps"), sessions: stage.hostTokens, logins, steps: plan.steps };
+  const spec = { config: stage.configuration("steps"), sessions: stage.hostTokens, logins, steps: plan.steps, warmUp: plan.stepWarmUp };
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/steps.ts`], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
   child.stdin.write(JSON.stringify(spec));
   await child.stdin.end();
