@@ -79,7 +79,7 @@ function readSteps(reads: readonly ReadRow[], { audited, unaudited }: Steps): re
   const whole = reads.find(({ connections, subject }) => connections === most && subject === "Postern");
   return [
     ["who asks: token digest, memory of verified tokens, role, address", tenth(audited.identify)],
-    ["open the value: two AES-256-GCM", tenth(audited.open)],
+    ["open the value: AES-256-GCM", tenth(audited.open)],
     ["decide: graph, gate, decision id", tenth(unaudited.read - audited.open)],
     ["audit line: JSON, MAC chain, its share of a write", tenth(audited.read - unaudited.read)],
     ["front: names out of the URL, response", tenth(audited.route - audited.identify - audited.read)],
