@@ -16,20 +16,11 @@ const narrator: Narrator = {
 
 const folder = mkdtempSync(join(tmpdir(), "postern-demo-"));
 try {
-  const story = await play({ binary: resolve("dist/postern"), folder, port: freePort(), narrator });
+  const story = await play({ binary: resolve("dist/postern"), folder, narrator });
   console.log(`\n${paint("1", "Done")}`);
   console.log(
     `    ${Object.keys(story.read).length} logins read the secret, ${story.refusals.length} were refused and explained; the server ended with ${story.exitCodes.join(" and ")}.`,
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** A port that was free a moment ago. */
-function freePort(): number {
-  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port } = probe;
-  probe.stop(true);
-  if (port === undefined) throw new Error("no free port on 127.0.0.1");
-  return port;
 }

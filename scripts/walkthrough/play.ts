@@ -38,12 +38,12 @@ export interface PlayOptions {
   readonly binary: string;
   /** An empty folder; everything that is made is made in it. */
   readonly folder: string;
-  readonly port: number;
   readonly narrator: Narrator;
 }
 
 /** What every part of the story needs. */
 export interface Stage extends PlayOptions, Target {
+  readonly port: number;
   readonly azure: AzureSimulator;
   readonly data: string;
   readonly cert: string;
@@ -68,7 +68,9 @@ export async function play(options: PlayOptions): Promise<Story> {
 }
 
 async function setStage(options: PlayOptions, azure: AzureSimulator): Promise<Stage> {
-  const { binary, folder, port } = options;
+  const { binary, folder } = options;
+  // Asked for after the simulator has taken its own ports, which could be the same one.
+  const port = freePort();
   const file = (name: string, text: string): string => {
     const path = join(folder, name);
     writeFileSync(path, text, { mode: 0o600 });
@@ -87,6 +89,7 @@ async function setStage(options: PlayOptions, azure: AzureSimulator): Promise<St
   const env = { postern: binary, data, folder };
   return {
     ...options,
+    port,
     azure,
     data,
     caFile,
@@ -94,6 +97,15 @@ async function setStage(options: PlayOptions, azure: AzureSimulator): Promise<St
     url: `https://127.0.0.1:${port}`,
     postern: (command) => mustRun(`cd "$folder/elsewhere" && "$postern" ${command}`, env),
   };
+}
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  const { port } = probe;
+  probe.stop(true);
+  if (port === undefined) throw new Error("no free port on 127.0.0.1");
+  return port;
 }
 
 async function playOn(stage: Stage): Promise<Story> {

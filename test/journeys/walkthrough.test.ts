@@ -9,11 +9,8 @@ const folder = mkdtempSync(join(tmpdir(), "postern-walkthrough-"));
 let story: Story;
 
 beforeAll(async () => {
-  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const port = probe.port ?? 0;
-  probe.stop(true);
   const nothing = () => undefined;
-  story = await play({ binary: resolve("dist/postern"), folder, port, narrator: { chapter: nothing, command: nothing, result: nothing } });
+  story = await play({ binary: resolve("dist/postern"), folder, narrator: { chapter: nothing, command: nothing, result: nothing } });
 }, 120_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
