@@ -179,9 +179,17 @@ type Answers = ReturnType<typeof createAnswers>;
 function serveFirst(address: ListenAddress & { kind: "tcp" }, tls: TlsPair | undefined, answers: Answers): Server {
   const { hostname, port } = address;
   const exclusive = { hostname, port, reusePort: false };
-  if (tls === undefined) return Bun.serve({ ...answers, ...exclusive, idleTimeout });
-  if (port !== 0) Bun.serve({ ...exclusive, fetch: () => new Response(null, { status: 503 }) }).stop(true);
-  return Bun.serve({ ...answers, idleTimeout, hostname, port, reusePort: true, tls });
+  try {
+    if (tls === undefined) return Bun.serve({ ...answers, ...exclusive, idleTimeout });
+    if (port !== 0) Bun.serve({ ...exclusive, fetch: () => new Response(null, { status: 503 }) }).stop(true);
+    return Bun.serve({ ...answers, idleTimeout, hostname, port, reusePort: true, tls });
+  } catch (cause) {
+    if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "EADDRINUSE") throw cause;
+    throw new PosternError(
+      { code: "conflict", what: `${hostname}:${port} is in use by another process`, because: "address_in_use" },
+      { cause },
+    );
+  }
 }
 
 /** Binds a Unix socket that was never open to others. One that a dead process left behind is removed; anything else of that name stays, and is an error. */
