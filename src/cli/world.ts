@@ -3,13 +3,14 @@
 import { lstatSync } from "node:fs";
 import { createAuthenticators } from "../authenticators/registry";
 import { type AdminTransport, createAdminClient } from "../client/client";
-import type { Config } from "../config/config";
+import { type Config, processEnvironment } from "../config/config";
 import { PosternError } from "../model/failures";
 import type { Authenticator, Logger } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { createClock } from "../runtime/clock";
 import { createHttpClient } from "../runtime/http-client";
 import { createRandom } from "../runtime/random";
+import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
 import { createSocketFetch } from "../runtime/socket-client";
 import { initialiseFolder, openFolder, type RunningServer, reasonOf, startServer } from "../server/server";
 
@@ -28,6 +29,7 @@ export interface CliWorld {
   startServer(config: Config): Promise<RunningServer>;
   /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates again. */
   untilStopped(reload: () => void): Promise<void>;
+  readonly serviceManager: ServiceManager;
   /** The external authenticators that are built in. */
   authenticators(): readonly Pick<Authenticator, "type" | "restrictions">[];
   freshBytes(count: number): Uint8Array;
@@ -60,6 +62,10 @@ export function processWorld(version: string): CliWorld {
         for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
       });
     },
+    serviceManager: createServiceManager({
+      environment: processEnvironment(),
+      complain: (reason) => process.stderr.write(`postern: ${reason}\n`),
+    }),
     authenticators() {
       const clock = createClock();
       const http = createHttpClient({ allowOutbound: [], clock, logger: silent });

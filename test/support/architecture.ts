@@ -57,7 +57,7 @@ const doors: readonly RegExp[] = [
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
-  /^runtime\/(clock|random|http-client|socket-client|files|workers|logger)$/,
+  /^runtime\/(clock|random|http-client|socket-client|files|workers|logger|service-manager)$/,
   /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
   /^authenticators\/[^/]+\/machine-identity$/,

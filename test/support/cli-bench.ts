@@ -152,6 +152,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
           };
         },
         untilStopped: async () => undefined,
+        serviceManager: { ready: () => undefined, reloading: () => undefined, stopping: () => undefined },
         authenticators: () => [jsonAuthenticator("authn-azure")],
         freshBytes: (count) => new Uint8Array(count).fill(7),
         ...world,

@@ -2,8 +2,10 @@
 
 import type { Command } from "commander";
 import { settingFlags } from "../../config/config";
+import { reasonOf } from "../../server/server";
 import { type Cli, createCommand, onRun } from "../command";
 import { exitCodes } from "../exit-codes";
+import { serveUntilStopped } from "../serving";
 
 export function serverCommand(cli: Cli): Command {
   const command = createCommand(
@@ -27,8 +29,11 @@ export function serverCommand(cli: Cli): Command {
       }
     }
     print({ listening: server.urls }, server.urls.map((url) => `Listening on ${url}\n`).join(""));
-    await cli.world.untilStopped(() => server.reload());
-    await server.stop();
+    await serveUntilStopped(cli.world, {
+      status: () => (readiness.state === "ready" ? `listening on ${server.urls.join(", ")}` : `not ready: ${reasonOf(readiness)}`),
+      reload: () => server.reload(),
+      stop: () => server.stop(),
+    });
     return exitCodes.done;
   });
 }

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { type Installation, installBinary } from "../support/binary";
+import { listenForNotifications } from "../support/notify-socket";
+
+let installed: Installation;
+let folder: string;
+
+beforeAll(() => {
+  installed = installBinary();
+  folder = installed.folder("service");
+});
+afterAll(() => installed.remove());
+
+const settings = () => ({ POSTERN_DATA: join(folder, "data"), POSTERN_SEAL: `file:${join(folder, "seal.key")}` });
+
+/** The next notification that is no mere sign of life. */
+function nextChange(next: () => string): string {
+  for (;;) {
+    const text = next();
+    if (text !== "WATCHDOG=1") return text;
+  }
+}
+
+describe("a server under a service manager", () => {
+  test.each(["path", "abstract name"])(
+    "tells it by %s when it serves, that it lives, when it reads certificates again, when it ends",
+    async (kind) => {
+      installed.run(["init"], { cwd: folder, env: settings() });
+      const name = kind === "path" ? join(folder, "notify") : `@postern-test-${process.pid}`;
+      const socket = listenForNotifications(name);
+      const server = Bun.spawn([installed.binary, "server", "--listen", "127.0.0.1:0"], {
+        cwd: folder,
+        env: { ...settings(), NOTIFY_SOCKET: name, WATCHDOG_USEC: "100000" },
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+      try {
+        expect(socket.next()).toMatch(/^READY=1\nSTATUS=listening on http:\/\/127\.0\.0\.1:\d+$/u);
+        expect(socket.next()).toBe("WATCHDOG=1");
+        server.kill("SIGHUP");
+        expect(nextChange(socket.next)).toBe("RELOADING=1");
+        expect(nextChange(socket.next)).toStartWith("READY=1\n");
+        server.kill("SIGTERM");
+        expect(nextChange(socket.next)).toBe("STOPPING=1");
+        expect(await server.exited).toBe(0);
+      } finally {
+        server.kill("SIGKILL");
+        await server.exited;
+        socket.close();
+      }
+    },
+    60_000,
+  );
+
+  test("that is sealed is ready too, since it can be unsealed where it stands, and says so", async () => {
+    const name = join(folder, "notify-sealed");
+    const socket = listenForNotifications(name);
+    const server = Bun.spawn([installed.binary, "server", "--listen", "127.0.0.1:0"], {
+      cwd: folder,
+      env: { POSTERN_DATA: settings().POSTERN_DATA, NOTIFY_SOCKET: name },
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    try {
+      expect(socket.next()).toBe("READY=1\nSTATUS=not ready: seal_key_missing");
+    } finally {
+      server.kill("SIGTERM");
+      await server.exited;
+      socket.close();
+    }
+  }, 60_000);
+});
