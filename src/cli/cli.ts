@@ -5,6 +5,7 @@ import { version } from "../../package.json";
 import type { Cli } from "./command";
 import { accountCommand } from "./commands/account";
 import { auditCommand, whyCommand } from "./commands/audit";
+import { completionCommand } from "./commands/completion";
 import { dataKeyCommand } from "./commands/data-key";
 import { devCommand } from "./commands/dev";
 import { initCommand } from "./commands/init";
@@ -34,6 +35,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   sealCommand,
   dataKeyCommand,
   configurationCommand,
+  completionCommand,
   selfTestCommand,
 ];
 
