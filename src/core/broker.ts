@@ -7,6 +7,7 @@ import { createAccounts } from "./accounts";
 import { createAuthenticators } from "./authenticators";
 import { createCredentials } from "./credentials";
 import { createDecisionIds } from "./decisions";
+import { createEffectivePolicies } from "./effective-policies";
 import { createGate } from "./gate";
 import { createHosts } from "./hosts";
 import { createIdentify } from "./identify";
@@ -112,6 +113,8 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     changePassword: hosts.changePassword,
     whoAmI: (caller) => gate.release(caller, { operation: "identity.check" }, () => undefined),
     loadPolicy: policies.load,
+    rehearsePolicy: policies.rehearse,
+    fetchPolicy: createEffectivePolicies({ gate }),
     writeSecret: secrets.write,
     showResource: resources.show,
     listResources: resources.list,

@@ -19,6 +19,9 @@ import type {
   Resource,
   SecretVersionInfo,
 } from "../model/types";
+import type { RecordState } from "./policy/effect";
+
+export type { RecordState } from "./policy/effect";
 
 /** A session token in the form it was issued: the JSON text of protected, payload and signature. */
 export interface Presented {
@@ -87,6 +90,25 @@ export interface PolicyOutcome {
   /** New users and hosts with the keys made for them, in the order of the text. */
   readonly createdRoles: readonly { readonly id: RoleId; readonly apiKey: SecretBytes }[];
   readonly warnings: readonly string[];
+}
+
+/** What a load would do, told without doing it. Lists are sorted by id. */
+export interface PolicyRehearsal {
+  readonly created: readonly RecordState[];
+  /** Records that were there before and would look different: also the owner of a new one, and who is granted something. */
+  readonly updated: readonly { readonly before: RecordState; readonly after: RecordState }[];
+  readonly deleted: readonly RecordState[];
+  /** Ids in these lists whose names the caller may not learn; of such a record nothing else is told. */
+  readonly hidden: ReadonlySet<ResourceId>;
+}
+
+export interface EffectivePolicyQuery {
+  readonly policy: RoleId;
+  /** How many levels of policies below this one are opened. */
+  readonly depth: number;
+  /** Most records; more are `malformed` (kind `argument`, where `limit`). */
+  readonly limit: number;
+  readonly format: "yaml" | "json";
 }
 
 /** Everything that shows of a resource to those who may see it. */
@@ -176,6 +198,10 @@ export interface Broker extends SecretReader {
   whoAmI(caller: Caller): Promise<void>;
 
   loadPolicy(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
+  /** What `loadPolicy` would do; takes the same rights and fails in the same ways, but for a load under way. */
+  rehearsePolicy(caller: Caller, load: PolicyLoad): Promise<PolicyRehearsal>;
+  /** The branch as it is now, as policy text. Throws `forbidden` for a caller who does not hold the policy's owner. */
+  fetchPolicy(caller: Caller, query: EffectivePolicyQuery): Promise<string>;
 
   /** Stores a new version; a value equal to the newest stores nothing. Throws `malformed` (kind `argument`, where `value`) when empty or white space. */
   writeSecret(caller: Caller, id: ResourceId, value: SecretBytes): Promise<void>;

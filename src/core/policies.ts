@@ -13,16 +13,18 @@ import { SecretBytes } from "../model/secret-bytes";
 import type { Caller, Change, Commit, Instant } from "../model/types";
 import { administratorOf } from "./accounts";
 import type { Credentials } from "./credentials";
-import type { Gate } from "./gate";
+import type { Demand, Gate } from "./gate";
 import type { Graph } from "./graph";
-import type { PolicyLoad, PolicyMode, PolicyOutcome, PolicyReport } from "./operations";
+import type { PolicyLoad, PolicyMode, PolicyOutcome, PolicyRehearsal, PolicyReport } from "./operations";
 import type { PlanInput, PlanOutput, PlanSettings } from "./policy/task";
 import { factsForPlan } from "./policy-scene";
 import type { Projection } from "./projection";
+import { rehearse } from "./rehearsals";
 import type { Secrets } from "./secrets";
 
 export interface Policies {
   load(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
+  rehearse(caller: Caller, load: PolicyLoad): Promise<PolicyRehearsal>;
   check(load: PolicyLoad, account: string): Promise<PolicyReport>;
 }
 
@@ -124,28 +126,33 @@ export function createPolicies(deps: PoliciesDeps): Policies {
     }
   }
 
+  /** What a load takes, whether it is done or only rehearsed. */
+  function demandFor(caller: Caller, load: PolicyLoad, operation: string): Demand {
+    const graph = withRoot(projection.graph(), load.policy, caller.context.now);
+    return {
+      operation,
+      resource: load.policy,
+      privilege: privilegeOf[load.mode],
+      graph,
+      requires: () => {
+        if (load.mode === "replace") assertMayReplaceChildren(gate, graph, caller, load.policy);
+      },
+    };
+  }
+
   return {
     load(caller, load) {
-      const graph = withRoot(projection.graph(), load.policy, caller.context.now);
-      const demand = {
-        operation: "policy.load",
-        resource: load.policy,
-        privilege: privilegeOf[load.mode],
-        graph,
-        requires: () => {
-          if (load.mode === "replace") assertMayReplaceChildren(gate, graph, caller, load.policy);
-        },
-      };
-      return gate.change(caller, demand, () => {
-        if (load.text.byteLength === 0) {
-          throw new PosternError({
-            code: "policy_invalid",
-            kind: "empty",
-            problems: [{ message: "policy_text is not present" }],
-            because: "policy_empty",
-          });
-        }
+      return gate.change(caller, demandFor(caller, load, "policy.load"), () => {
+        if (load.text.byteLength === 0) throw withoutText();
         return loadInTurn(caller, load);
+      });
+    },
+
+    rehearse(caller, load) {
+      const demand = demandFor(caller, load, "policy.validate");
+      return gate.release(caller, demand, async (graph) => {
+        if (load.text.byteLength === 0) throw withoutText();
+        return rehearse(graph, caller, load, await plan(graph, accountOf(load.policy), load, caller.context.now));
       });
     },
 
@@ -194,6 +201,11 @@ function assertMayReplaceChildren(gate: Gate, graph: Graph, caller: Caller, poli
       checks: [{ check: "update_on_children", ok: false, detail: `update on ${id}` }],
     });
   }
+}
+
+function withoutText(): PosternError {
+  const problems = [{ message: "policy_text is not present" }] as const;
+  return new PosternError({ code: "policy_invalid", kind: "empty", problems, because: "policy_empty" });
 }
 
 function busy(): PosternError {

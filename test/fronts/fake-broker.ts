@@ -156,6 +156,27 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
         warnings: mode === "replace" ? ["careful"] : [],
       };
     },
+    async rehearsePolicy(caller, { policy, mode, text }) {
+      assertMay(caller, policy, mode === "create" ? "create" : "update");
+      if (text.byteLength === 0) throw fail({ code: "policy_invalid", kind: "empty", problems: [{ message: "no text" }] });
+      const bare = { owner: admin, annotations: [], permissions: [], permitted: [], members: [], memberships: [], restrictedTo: [] };
+      const permit = { role: web, privilege: "execute", resource: parseId("acme:variable:apps/db") };
+      const group = { ...bare, id: ops, policy: root };
+      return {
+        created: [
+          { ...bare, id: web, policy: root, annotations: [{ resource: web, name: "a", value: "b" }], restrictedTo: ["10.0.0.0/8"] },
+        ],
+        updated: [{ before: group, after: { ...group, permissions: [permit], members: [alice] } }],
+        deleted: [{ ...bare, id: permit.resource, permitted: [permit] }],
+        hidden: new Set<ResourceId>([alice, permit.resource]),
+      };
+    },
+    async fetchPolicy(caller, { policy, depth, limit, format }) {
+      assertVisible(caller, policy);
+      if (caller.role !== admin) throw fail({ code: "forbidden" });
+      if (limit < 2) throw fail({ code: "malformed", where: "limit", kind: "argument", expected: `at most ${limit}` });
+      return `${format} of ${policy} to depth ${depth}`;
+    },
     async writeSecret(caller, id, value) {
       assertMay(caller, id, "update");
       if (Buffer.from(value.reveal()).toString().trim() === "")

@@ -29,6 +29,19 @@ function numberOf(query: Form, name: string, pattern: RegExp, expected: string):
   return Number(text);
 }
 
+/** A number between two others, ends included; undefined when it is not given. Throws `malformed` for anything else. */
+export function wholeNumber(
+  query: Form,
+  name: string,
+  { least, most }: { readonly least: number; readonly most: number },
+): number | undefined {
+  const text = query.one(name);
+  if (text === undefined) return undefined;
+  const number = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw new PosternError({ code: "malformed", where: name, expected: `an integer from ${least} to ${most}` });
+}
+
 /** Whether a count is asked for instead of the things. */
 export function wantsCount(query: Form): boolean {
   return query.one("count") === "true";

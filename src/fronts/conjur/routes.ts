@@ -1,23 +1,24 @@
 /**
  * The Conjur front: every route of the protocol that is offered, at server level 1.24.0. Also below `/api`.
  *
- * Logins, credentials, resources and roles stand in the files of those names, reads in `reads.ts`. Source: Conjur 5.3.1, config/routes.rb.
+ * Logins, credentials, policies, resources and roles stand in the files of those names, reads in `reads.ts`. Source: Conjur 5.3.1, config/routes.rb.
  */
 
-import type { AuthenticatorRef, Broker, PolicyMode, SecretReader } from "../../core/broker";
+import type { AuthenticatorRef, Broker, SecretReader } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
 import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wireOf } from "../front";
 import { type ConjurApp, createApp, mustBeKnown } from "./access";
 import { addCredentials } from "./credentials";
-import { failures, loadFailures, statusFailures, switchFailures } from "./errors";
+import { failures, statusFailures, switchFailures } from "./errors";
 import { addLogins } from "./login";
-import { assertSegment, pathOf, resourceId, roleId } from "./names";
+import { assertSegment, pathOf, resourceId } from "./names";
+import { addPolicies } from "./policies";
 import { addReads } from "./reads";
 import { addResources } from "./resources";
 import { addRoles } from "./roles";
-import { authenticatorsWire, empty, jsonWire, policyOutcomeWire, switchOf, versionWire, whoamiWire } from "./wire";
+import { authenticatorsWire, empty, jsonWire, switchOf, versionWire, whoamiWire } from "./wire";
 
 export const conjur: Front = { name: "conjur", serve, reads };
 
@@ -82,26 +83,6 @@ function authenticatorIn(path: Readonly<Record<string, string>>): AuthenticatorR
   const { authenticator = "", service, account = "" } = path;
   assertSegment(account);
   return { account, authenticator, ...(service === undefined ? {} : { service }) };
-}
-
-const policyModes: ReadonlyMap<string, PolicyMode> = new Map([
-  ["POST", "create"],
-  ["PATCH", "update"],
-  ["PUT", "replace"],
-]);
-
-function addPolicies(app: ConjurApp, broker: Broker): void {
-  app.on([...policyModes.keys()], "/policies/:account/policy/:id{.+}", async (c) => {
-    const caller = mustBeKnown(c.get("caller"));
-    c.set("failures", loadFailures);
-    const { account, id } = c.req.param();
-    const policy = roleId(account, "policy", id);
-    // A client that asks for a rehearsal must never get the performance.
-    if (queryOf(c.req.url).one("dryRun")?.trim().toLowerCase() === "true") throw notOffered("dry run");
-    const text = new Uint8Array(await c.req.arrayBuffer());
-    const mode = policyModes.get(c.req.method) ?? "create";
-    return print(policyOutcomeWire(await broker.loadPolicy(caller, { policy, mode, text })));
-  });
 }
 
 function addWrites(app: ConjurApp, broker: Broker): void {

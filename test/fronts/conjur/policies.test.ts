@@ -17,6 +17,41 @@ const notPresent = {
   details: [{ code: "validation_failed", target: "policy_text", message: "is not present" }],
 };
 
+const group = {
+  identifier: "acme:group:ops",
+  id: "ops",
+  type: "group",
+  owner: admin,
+  policy: "acme:policy:root",
+  permissions: {},
+  annotations: {},
+  members: [],
+  memberships: [],
+  restricted_to: [],
+};
+const rehearsed = {
+  status: "Valid YAML",
+  created: {
+    items: [{ ...group, identifier: web, id: "apps/web", type: "host", annotations: { a: "b" }, restricted_to: ["10.0.0.0/8"] }],
+  },
+  updated: {
+    before: { items: [group] },
+    after: { items: [{ ...group, permissions: { execute: ["acme:variable:[REDACTED]"] }, members: ["acme:user:[REDACTED]"] }] },
+  },
+  deleted: {
+    items: [
+      {
+        identifier: "acme:variable:[REDACTED]",
+        id: "[REDACTED]",
+        type: "variable",
+        owner: admin,
+        permitted: { execute: [web] },
+        annotations: {},
+      },
+    ],
+  },
+};
+
 const cases: readonly Case[] = [
   { ask: `POST ${policy}`, as: admin, ...text, status: 201, json: { created_roles: created, version: 4 } },
   { ask: `PATCH ${policy}`, as: admin, ...text, status: 201, json: { created_roles: created, version: 4 } },
@@ -39,11 +74,59 @@ const cases: readonly Case[] = [
   },
   { ask: `POST ${policy}`, as: web, ...text, status: 404 },
   { ask: `POST ${policy}`, ...text, status: 401 },
-  { ask: `POST ${policy}?dryRun=true`, as: admin, ...text, status: 501, text: "" },
-  { ask: `PUT ${policy}?dryRun=%20TRUE%20`, as: admin, ...text, status: 501 },
+  { ask: `POST ${policy}?dryRun=true`, as: admin, ...text, status: 200, json: rehearsed },
+  { ask: `PATCH ${policy}?dryRun=True`, as: admin, ...text, status: 200, json: rehearsed },
+  { ask: `PUT ${policy}?dryRun=%20TRUE%20`, as: admin, ...text, status: 200, json: rehearsed },
+  { ask: `POST ${policy}?dryRun=true`, as: web, ...text, status: 404 },
+  { ask: `POST ${policy}?dryRun=true`, ...text, status: 401 },
+  {
+    ask: `POST ${policy}?dryRun=true`,
+    as: admin,
+    status: 422,
+    json: {
+      status: "Invalid YAML",
+      errors: [{ line: 1, column: 1, message: "no text", context: { policy_id: "root", offending_lines: [1] } }],
+    },
+  },
   { ask: `PUT ${policy}?dryRun=false&dryRun=true`, as: admin, ...text, status: 400 },
   { ask: `PUT ${policy}?dryRun=false`, as: admin, ...text, status: 201 },
-  { ask: `GET ${policy}`, as: admin, status: 404, text: "" },
+  {
+    ask: `GET ${policy}`,
+    as: admin,
+    status: 200,
+    text: "yaml of acme:policy:root to depth 64",
+    has: { "content-type": "application/x-yaml" },
+  },
+  {
+    ask: `GET ${policy}?depth=0&limit=100000`,
+    as: admin,
+    headers: { "content-type": "application/json" },
+    status: 200,
+    text: "json of acme:policy:root to depth 0",
+    has: { "content-type": "application/json; charset=utf-8" },
+  },
+  // The type of the request decides, to the letter; what the client accepts does not.
+  { ask: `GET ${policy}`, as: admin, headers: { accept: "application/json" }, status: 200, has: { "content-type": "application/x-yaml" } },
+  {
+    ask: `GET ${policy}`,
+    as: admin,
+    headers: { "content-type": "application/json; charset=utf-8" },
+    status: 200,
+    has: { "content-type": "application/x-yaml" },
+  },
+  ...["depth=65", "depth=-1", "depth=x", "depth=", "depth=1&depth=2", "limit=0", "limit=100001", "limit=1.5"].map((query) => ({
+    ask: `GET ${policy}?${query}`,
+    as: admin,
+    status: 400,
+  })),
+  {
+    ask: `GET ${policy}?limit=1`,
+    as: admin,
+    status: 422,
+    json: { error: { code: "unprocessable_entity", message: "'Limit' parameter must not exceed 1" } },
+  },
+  { ask: `GET ${policy}`, as: web, status: 404 },
+  { ask: `GET ${policy}`, status: 401 },
   { ask: `DELETE ${policy}`, as: admin, status: 404 },
   { ask: "POST /policies/acme/host/root", as: admin, ...text, status: 404 },
   { ask: "POST /policies/acme/policy/a%2F..%2Fb", as: admin, ...text, status: 400 },
