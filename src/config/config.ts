@@ -76,6 +76,10 @@ export interface Config {
   readonly resourceListMax: number;
   readonly apiKeysByDefault: boolean;
   readonly usersInRootPolicyOnly: boolean;
+  /** Whether host factories are offered. Default true. */
+  readonly hostFactories: boolean;
+  /** Factories make hosts below their own policy alone. Default false: anywhere but below unrelated policies. */
+  readonly confinesHostFactories: boolean;
   readonly limits: {
     readonly bodyBytes: number;
     readonly policyBytes: number;

@@ -9,6 +9,7 @@ import { createCredentials } from "./credentials";
 import { createDecisionIds } from "./decisions";
 import { createEffectivePolicies } from "./effective-policies";
 import { createGate } from "./gate";
+import { createHostFactories } from "./host-factories";
 import { createHosts } from "./hosts";
 import { createIdentify } from "./identify";
 import { createLogin } from "./login";
@@ -51,6 +52,8 @@ export interface BrokerSettings {
   readonly checksAddressOnUse: boolean;
   /** Refuse users that are not in the root policy. Default false. */
   readonly usersInRootPolicyOnly?: boolean;
+  /** Factories make hosts only below their own policy. Default false: anywhere but below unrelated policies. */
+  readonly confinesHostFactories?: boolean;
   /** When false, only hosts with the annotation `authn/api-key: true` get an API key. Default true. */
   readonly apiKeysByDefault?: boolean;
 }
@@ -100,6 +103,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   });
   const resources = createResources({ projection, gate, store });
   const roles = createRoles({ projection, gate });
+  const factories = createHostFactories({ projection, gate, credentials, isConfined: settings.confinesHostFactories ?? false });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
   const broker: Broker = {
@@ -127,6 +131,9 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     members: roles.members,
     addMember: roles.addMember,
     removeMember: roles.removeMember,
+    createHostFactoryTokens: factories.createTokens,
+    revokeHostFactoryToken: factories.revokeToken,
+    createHost: factories.createHost,
     listAuthenticators: authenticators.list,
     setAuthenticatorEnabled: authenticators.setEnabled,
     authenticatorStatus: authenticators.status,

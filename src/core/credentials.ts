@@ -17,6 +17,8 @@ export interface Credentials {
   provesApiKey(role: RoleId | undefined, presented: SecretBytes | undefined): Promise<boolean>;
   /** Password or API key: wherever the one is taken, the other is too. */
   provesEither(role: RoleId | undefined, presented: SecretBytes | undefined): Promise<boolean>;
+  /** 260 random bits in the alphabet of API keys, and the digest by which they are known again. */
+  freshToken(): { readonly token: SecretBytes; readonly digest: string };
   /** A new API key and the change that makes it the role's; a password stays as it is. */
   renewKey(role: RoleId, now: Instant): { readonly apiKey: SecretBytes; readonly change: Change };
   /** The hash of a password a user may have. Throws `malformed` (kind `validation`) for a weak one, `forbidden` for a role that has no password. */
@@ -40,6 +42,11 @@ export function createCredentials({ projection, random }: { readonly projection:
       const credential = credentialOf(role);
       if (keyMatches(credential, presented)) return true;
       return verifyPassword(presented ?? nothing, credential?.passwordHash);
+    },
+
+    freshToken() {
+      const token = makeApiKey(random);
+      return { token, digest: apiKeyDigest(token) };
     },
 
     renewKey(role, now) {

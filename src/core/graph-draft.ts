@@ -10,6 +10,7 @@ import type {
   Change,
   Credential,
   Grant,
+  HostFactoryToken,
   NetworkRestriction,
   Permit,
   PolicyVersion,
@@ -36,6 +37,9 @@ export interface GraphTables {
   readonly secretVersions: PersistentMap<readonly SecretVersionInfo[]>;
   readonly policyVersions: PersistentMap<readonly PolicyVersion[]>;
   readonly switches: PersistentMap<AuthenticatorSwitch>;
+  /** By factory, and each factory's by digest; and the factory of each digest. */
+  readonly factoryTokens: Grouped<HostFactoryToken>;
+  readonly factoriesByToken: PersistentMap<RoleId>;
 }
 
 /** Keys of grants and permits inside their groups: lengths before parts, so that no two facts share one whatever their names hold. */
@@ -67,6 +71,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
   const secretVersions = tables.secretVersions.draft();
   const policyVersions = tables.policyVersions.draft();
   const switches = tables.switches.draft();
+  const factoryTokens = tables.factoryTokens.draft();
+  const factoriesByToken = tables.factoriesByToken.draft();
 
   function putResource(resource: Resource): void {
     const before = resources.get(resource.id);
@@ -107,6 +113,12 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
     restrictions.delete(id);
     credentials.delete(id);
     policyVersions.delete(id);
+    for (const { digest } of factoryTokens.of(id)) removeFactoryToken(id, digest);
+  }
+
+  function removeFactoryToken(factory: RoleId, digest: string): void {
+    factoryTokens.delete(factory, digest);
+    if (factoriesByToken.get(digest) === factory) factoriesByToken.delete(digest);
   }
 
   function removeAccount(name: AccountName): void {
@@ -196,6 +208,13 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
         switches.set(switchKey(account, authenticator), change.authenticatorSwitch);
         return;
       }
+      case "put_host_factory_token":
+        factoryTokens.set(change.token.factory, change.token);
+        factoriesByToken.set(change.token.digest, change.token.factory);
+        return;
+      case "remove_host_factory_token":
+        removeFactoryToken(change.factory, change.digest);
+        return;
     }
   }
 
@@ -216,6 +235,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
       secretVersions: secretVersions.done(),
       policyVersions: policyVersions.done(),
       switches: switches.done(),
+      factoryTokens: factoryTokens.done(),
+      factoriesByToken: factoriesByToken.done(),
     }),
   };
 }

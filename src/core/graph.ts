@@ -14,6 +14,7 @@ import type {
   Commit,
   Credential,
   Grant,
+  HostFactoryToken,
   NetworkRestriction,
   Permit,
   PolicyVersion,
@@ -57,6 +58,9 @@ export interface Graph {
   policyVersions(policy: RoleId): readonly PolicyVersion[];
   authenticatorSwitch(account: AccountName, authenticator: string): AuthenticatorSwitch | undefined;
   authenticatorSwitches(): Iterable<AuthenticatorSwitch>;
+  /** The token of this digest, ended or not. */
+  hostFactoryToken(digest: string): HostFactoryToken | undefined;
+  hostFactoryTokens(factory: RoleId): Iterable<HostFactoryToken>;
 
   /** The role and every role it reaches through memberships, at any depth. Cycles end. */
   held(role: RoleId): ReadonlySet<RoleId>;
@@ -96,6 +100,8 @@ function emptyTables(): GraphTables {
     secretVersions: emptyMap(),
     policyVersions: emptyMap(),
     switches: emptyMap(),
+    factoryTokens: emptyGrouped<HostFactoryToken>((token) => token.digest),
+    factoriesByToken: emptyMap(),
   };
 }
 
@@ -181,6 +187,11 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     policyVersions: (policy) => tables.policyVersions.get(policy) ?? [],
     authenticatorSwitch: (account, authenticator) => tables.switches.get(switchKey(account, authenticator)),
     authenticatorSwitches: () => tables.switches.values(),
+    hostFactoryToken(digest) {
+      const factory = tables.factoriesByToken.get(digest);
+      return factory === undefined ? undefined : tables.factoryTokens.find(factory, digest);
+    },
+    hostFactoryTokens: (factory) => tables.factoryTokens.of(factory),
     held,
     permits,
     sees,

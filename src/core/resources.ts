@@ -48,7 +48,16 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
       policyVersions: isPolicy ? await textsOf(graph, caller, id) : [],
       restrictedTo: isRoleId(id) ? (graph.restriction(id)?.networks ?? []) : [],
       layers: isRoleId(id) && kindOf(id) === "host_factory" ? layersOf(graph, id) : [],
+      factoryTokens: isRoleId(id) && kindOf(id) === "host_factory" ? tokensOf(graph, caller, id) : [],
     };
+  }
+
+  /** Only those who may use the factory, or change it, learn what tokens there are. */
+  function tokensOf(graph: Graph, caller: Caller, factory: RoleId): ResourceView["factoryTokens"] {
+    if (!["execute", "update"].some((privilege) => gate.allows(graph, caller.role, privilege, factory))) return [];
+    return [...graph.hostFactoryTokens(factory)]
+      .filter(({ expiresAt }) => expiresAt > caller.context.now)
+      .map(({ expiresAt, networks }) => ({ expiresAt, networks }));
   }
 
   /** Ids that the caller (or the role acted as) sees and the query asks for, sorted. */

@@ -9,6 +9,8 @@ import { PosternError } from "../model/failures";
 
 export interface Form {
   has(name: string): boolean;
+  /** Every name that occurs, once. */
+  names(): readonly string[];
   /** The value, or undefined when absent. Throws `malformed` when the member is repeated. */
   one(name: string): string | undefined;
   /** All values of a member that is a list, also when written `name[]`. */
@@ -60,6 +62,7 @@ function parseForm(text: string): Form {
   }
   return {
     has: (name) => members.has(name),
+    names: () => [...members.keys()],
     one(name) {
       const values = members.get(name) ?? [];
       if (values.length > 1) throw new PosternError({ code: "malformed", where: name, expected: "one value" });

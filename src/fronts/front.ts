@@ -23,6 +23,8 @@ export interface Front {
 export interface FrontSettings {
   /** Most resources in one answer; 0: no limit. */
   readonly resourceListMax?: number;
+  /** Whether host factories are offered. Default true. */
+  readonly hostFactories?: boolean;
 }
 
 /** A front bound to what it asks. */

@@ -76,6 +76,17 @@ export interface Credential {
   readonly rotatedAt: Instant;
 }
 
+/** Lets whoever shows the token make hosts by the factory. The token itself is nowhere kept. */
+export interface HostFactoryToken {
+  readonly factory: RoleId;
+  /** Lower-case hex SHA-256 of the token. */
+  readonly digest: string;
+  readonly createdAt: Instant;
+  readonly expiresAt: Instant;
+  /** Where the token counts, normalised like a restriction's; empty: anywhere. */
+  readonly networks: readonly string[];
+}
+
 /** One kept version of a secret, without its value. `revision` is the commit that wrote it, and part of what its seal is bound to. */
 export interface SecretVersionInfo {
   readonly resource: ResourceId;
@@ -114,7 +125,7 @@ export type Change =
   | { readonly type: "put_account"; readonly account: Account }
   | { readonly type: "remove_account"; readonly account: AccountName }
   | { readonly type: "put_resource"; readonly resource: Resource }
-  /** Removes the resource and everything that hangs on it: grants and permits both ways, annotations, restriction, credential, versions. Not what it owns. */
+  /** Removes the resource and everything that hangs on it: grants and permits both ways, annotations, restriction, credential, versions, host-factory tokens. Not what it owns. */
   | { readonly type: "remove_resource"; readonly id: ResourceId }
   | { readonly type: "put_grant"; readonly grant: Grant }
   | { readonly type: "remove_grant"; readonly role: RoleId; readonly member: RoleId; readonly ownership: boolean }
@@ -143,7 +154,9 @@ export type Change =
   /** `text` is present on the way in only. `textRevision` is filled in by the store when there was one. */
   | { readonly type: "put_policy_version"; readonly policyVersion: PolicyVersion; readonly text?: string; readonly textRevision?: Revision }
   | { readonly type: "remove_policy_version"; readonly policy: RoleId; readonly version: number }
-  | { readonly type: "put_authenticator_switch"; readonly authenticatorSwitch: AuthenticatorSwitch };
+  | { readonly type: "put_authenticator_switch"; readonly authenticatorSwitch: AuthenticatorSwitch }
+  | { readonly type: "put_host_factory_token"; readonly token: HostFactoryToken }
+  | { readonly type: "remove_host_factory_token"; readonly factory: RoleId; readonly digest: string };
 
 /** Changes that were stored together. All of them concern one account. */
 export interface Commit {

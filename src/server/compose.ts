@@ -131,6 +131,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       checksAddressOnUse: config.checksAddressOnUse,
       usersInRootPolicyOnly: config.usersInRootPolicyOnly,
       apiKeysByDefault: config.apiKeysByDefault,
+      confinesHostFactories: config.confinesHostFactories,
     },
   });
   const stopWatching = watchClock(clock, metrics, logger);
@@ -168,7 +169,10 @@ function onDisk({ dataFolder, acceptRollback }: Config): Ground {
 export function openListeners(config: Config, premises: Premises, devMarker?: string): readonly Listener[] {
   const { house, clock, random, logger, metrics } = premises;
   const served = fronts.map((front) =>
-    front.serve(observeBroker(house.broker, metrics, clock), { resourceListMax: config.resourceListMax }),
+    front.serve(observeBroker(house.broker, metrics, clock), {
+      resourceListMax: config.resourceListMax,
+      hostFactories: config.hostFactories,
+    }),
   );
   const listeners: Listener[] = [];
   try {

@@ -61,6 +61,10 @@ export function idsOf(change: Change): readonly ResourceId[] {
       return [change.policyVersion.policy];
     case "remove_policy_version":
       return [change.policy];
+    case "put_host_factory_token":
+      return [change.token.factory];
+    case "remove_host_factory_token":
+      return [change.factory];
   }
 }
 

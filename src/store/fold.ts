@@ -76,6 +76,10 @@ function keyOf(change: Change): string {
       return join("policy_version", change.policyVersion.policy, change.policyVersion.version);
     case "remove_policy_version":
       return join("policy_version", change.policy, change.version);
+    case "put_host_factory_token":
+      return join("host_factory_token", change.token.digest);
+    case "remove_host_factory_token":
+      return join("host_factory_token", change.digest);
     case "put_authenticator_switch":
       return join("authenticator_switch", change.authenticatorSwitch.authenticator);
   }

@@ -83,6 +83,7 @@ function viewOf(id: ResourceId): ResourceView {
         : [],
     restrictedTo: id === web ? ["10.0.0.0/8"] : [],
     layers: [],
+    factoryTokens: kindOf(id) === "host_factory" ? [{ expiresAt: now + 60_000, networks: ["10.0.0.0/8"] }] : [],
   };
 }
 
@@ -225,6 +226,30 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
     async removeMember(caller, role, member) {
       assertMay(caller, role, "update");
       if (member !== web) throw fail({ code: "not_found", target: member });
+    },
+    async createHostFactoryTokens(caller, { factory, expiresAt, count, networks }) {
+      if (kindOf(factory) !== "host_factory")
+        throw fail({ code: "malformed", where: "host_factory", kind: "argument", expected: "a factory" });
+      assertMay(caller, factory, "execute");
+      if (networks.includes("10.0.0.1/8")) throw fail({ code: "malformed", where: "cidr", kind: "argument", expected: "bits" });
+      return Array.from({ length: count }, (_, index) => ({ token: SecretBytes.ofText(`token${index}`), expiresAt, networks }));
+    },
+    async revokeHostFactoryToken(caller, token) {
+      if (Buffer.from(token.reveal()).toString() !== "token0") throw fail({ code: "not_found", target: "host_factory_token" });
+      assertMay(caller, parseId("acme:host_factory:apps"), "update");
+    },
+    async createHost({ token, id, annotations }) {
+      if (token === undefined || Buffer.from(token.reveal()).toString() !== "token0") throw fail({ code: "unauthenticated" });
+      if (id === "") throw fail({ code: "malformed", where: "id", kind: "missing", expected: "a value" });
+      if (id.startsWith("conjur/")) throw fail({ code: "malformed", where: "id", kind: "argument", expected: "another" });
+      if (id === "taken") throw fail({ code: "forbidden" });
+      return {
+        id: parseRoleId(`acme:host:${id}`),
+        owner: parseRoleId("acme:host_factory:apps"),
+        createdAt: now,
+        annotations,
+        apiKey: SecretBytes.ofText(apiKey),
+      };
     },
     listAuthenticators: () => ({ installed: ["authn", "authn-azure"], configured: ["authn", "authn-azure/prod"], enabled: ["authn"] }),
     async setAuthenticatorEnabled(caller, { account, authenticator, service }) {

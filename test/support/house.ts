@@ -1,6 +1,6 @@
 /** A whole core over fakes: facts in memory, a clock that stands until it is moved, seeded randomness, and a trail that can be read and broken. */
 
-import { type Broker, createBroker, type Operator } from "../../src/core/broker";
+import { type Broker, type BrokerSettings, createBroker, type Operator } from "../../src/core/broker";
 import { planPolicy } from "../../src/core/policy/task";
 import { PosternError } from "../../src/model/failures";
 import type { AccountName, RoleId } from "../../src/model/ids";
@@ -74,6 +74,7 @@ export interface HouseOptions {
   readonly authenticators?: readonly Authenticator[];
   readonly enabledAuthenticators?: readonly string[];
   readonly checksAddressOnUse?: boolean;
+  readonly settings?: Partial<BrokerSettings>;
   readonly store?: FactsOnlyStore;
   readonly keyring?: Keyring;
   /** Where others tell the time by it too. */
@@ -110,6 +111,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
       policyVersionsKept: 20,
       enabledAuthenticators: options.enabledAuthenticators ?? [],
       checksAddressOnUse: options.checksAddressOnUse ?? true,
+      ...options.settings,
     },
   });
   const context = (changes: Partial<RequestContext> = {}): RequestContext => ({

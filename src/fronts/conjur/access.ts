@@ -81,6 +81,13 @@ const loginPath = /^\/authn(?:-[^/]+)?\/.+\/authenticate$/;
 const authenticatorPath = /^\/authn(?:-[^/]+)?\/./;
 const providersPath = /^\/authn-oidc\/.+\/providers$/;
 
+/** The token of a header that holds it as it is: `Token token="3x0…"`. Undefined when there is none. */
+export function rawToken(header: string | undefined): SecretBytes | undefined {
+  const end = header?.lastIndexOf('"') ?? -1;
+  if (header === undefined || !header.startsWith(tokenPrefix) || end <= tokenPrefix.length) return undefined;
+  return SecretBytes.ofText(header.slice(tokenPrefix.length, end));
+}
+
 /** `Token token="<base64 of the JSON>"`, up to the last quote. */
 function presentedIn(header: string | null | undefined): Presented {
   if (header === null || header === undefined) throw refused("token_missing");

@@ -90,6 +90,18 @@ export function rotationFailures(caller: RoleId, role: string): FailureTable {
   };
 }
 
+/** While a host factory's token is revoked: what is missing is the token, whichever of the two is not there or not visible. */
+export const factoryTokenFailures: FailureTable = {
+  ...failures,
+  not_found: () =>
+    problem(404, {
+      code: "not_found",
+      message: "Host_factory_token not found",
+      target: "host_factory_token",
+      details: { code: "not_found", target: "id", message: "host_factory_token" },
+    }),
+};
+
 /** While an authenticator is asked how it does: the answer is a report, and its status tells what kind of trouble there is. */
 export const statusFailures: FailureTable = {
   ...failures,
@@ -118,6 +130,8 @@ function printMalformed(failure: FailureOf["malformed"]): Wire {
   if (kind === "validation")
     return invalidField(where, where === "password" ? `CONJ00046E Choose a password that includes: ${expected}` : expected);
   if (kind !== "argument") return empty(400);
+  if (where === "cidr") return problem(422, { code: "unprocessable_entity", message: expected });
+  if (where === "id") return problem(422, { code: "argument_error", message: `Invalid id: expected ${expected}` });
   const page = pageTexts.get(where);
   if (page !== undefined)
     return problem(422, { code: "unprocessable_entity", message: expected.startsWith("at most ") ? tooMany(expected) : page });

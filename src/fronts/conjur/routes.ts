@@ -12,6 +12,7 @@ import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wi
 import { type ConjurApp, createApp, mustBeKnown } from "./access";
 import { addCredentials } from "./credentials";
 import { failures, statusFailures, switchFailures } from "./errors";
+import { addHostFactories } from "./host-factories";
 import { addLogins } from "./login";
 import { assertSegment, pathOf, resourceId } from "./names";
 import { addPolicies } from "./policies";
@@ -32,6 +33,7 @@ function serve(broker: Broker, settings: FrontSettings = {}): FrontApp {
   addPolicies(app, broker);
   addResources(app, broker, settings.resourceListMax);
   addRoles(app, broker);
+  if (settings.hostFactories !== false) addHostFactories(app, broker);
   addWrites(app, broker);
   return bound(app, hot);
 }

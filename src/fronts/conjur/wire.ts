@@ -6,7 +6,16 @@
 
 import { isUtf8 } from "node:buffer";
 import * as v from "valibot";
-import type { AuthenticatorList, PolicyOutcome, ResourceView, RoleView, SecretVersion, Session } from "../../core/broker";
+import type {
+  AuthenticatorList,
+  CreatedHost,
+  IssuedHostFactoryToken,
+  PolicyOutcome,
+  ResourceView,
+  RoleView,
+  SecretVersion,
+  Session,
+} from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { kindOf, type ResourceId } from "../../model/ids";
 import type { SecretBytes } from "../../model/secret-bytes";
@@ -14,7 +23,7 @@ import type { Caller, Grant } from "../../model/types";
 import { formOf, textOf } from "../form";
 import type { Wire } from "../front";
 import { jsonOf } from "../json";
-import { isoTime } from "../timestamp";
+import { isoSeconds, isoTime } from "../timestamp";
 import { loginOf } from "./names";
 
 /** The level of Conjur that is implemented; clients refuse commands by it. It is not Postern's own version. */
@@ -142,6 +151,28 @@ export function policyOutcomeWire(outcome: PolicyOutcome): Wire {
   return jsonWire(201, { created_roles: Object.fromEntries(created), version: outcome.version, ...warnings });
 }
 
+export function hostFactoryTokensWire(tokens: readonly IssuedHostFactoryToken[]): Wire {
+  const items = tokens.map(({ token, expiresAt, networks }) => ({
+    expiration: isoSeconds(expiresAt),
+    cidr: networks,
+    token: Buffer.from(token.reveal()).toString("utf8"),
+  }));
+  return jsonWire(200, items);
+}
+
+/** `permissions` is empty: the Go client reads texts there, where resources elsewhere have objects. */
+export function createdHostWire({ id, owner, createdAt, annotations, apiKey }: CreatedHost): Wire {
+  return jsonWire(201, {
+    created_at: isoTime(createdAt),
+    id,
+    owner,
+    permissions: [],
+    annotations: [...annotations].map(([name, value]) => ({ name, value })),
+    restricted_to: [],
+    api_key: Buffer.from(apiKey.reveal()).toString("utf8"),
+  });
+}
+
 /** Lists and single resources have the same members. */
 export function resourceJson(view: ResourceView): Readonly<Record<string, unknown>> {
   const { resource } = view;
@@ -166,7 +197,10 @@ function kindMembers(view: ResourceView): Readonly<Record<string, unknown>> {
     case "host":
       return { restricted_to: view.restrictedTo };
     case "host_factory":
-      return { tokens: [], layers: view.layers };
+      return {
+        tokens: view.factoryTokens.map(({ expiresAt, networks }) => ({ expiration: isoSeconds(expiresAt), cidr: networks })),
+        layers: view.layers,
+      };
     default:
       return {};
   }

@@ -42,7 +42,7 @@ const cases: readonly Case[] = [
     ask: "GET /resources/acme/host_factory/apps",
     as: admin,
     status: 200,
-    json: { ...bare, id: "acme:host_factory:apps", tokens: [], layers: [] },
+    json: { ...bare, id: "acme:host_factory:apps", tokens: [{ expiration: "2025-11-10T09:13:13Z", cidr: ["10.0.0.0/8"] }], layers: [] },
   },
   {
     ask: "GET /resources/acme/policy/root",

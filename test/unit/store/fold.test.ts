@@ -31,6 +31,15 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
   fc
     .tuple(anyId, fc.constantFrom("n", "m"), fc.string())
     .map(([resource, name, value]): Change => ({ type: "put_annotation", annotation: { resource, name, value } })),
+  fc.tuple(anyRole, fc.constantFrom("d1", "d2")).map(
+    ([factory, digest]): Change => ({
+      type: "put_host_factory_token",
+      token: { factory, digest: `${digest} ${factory}`, createdAt: now, expiresAt: now, networks: [] },
+    }),
+  ),
+  fc
+    .tuple(anyRole, fc.constantFrom("d1", "d2"))
+    .map(([factory, digest]): Change => ({ type: "remove_host_factory_token", factory, digest: `${digest} ${factory}` })),
   anyRole.map((each): Change => ({ type: "put_restriction", restriction: { role: each, networks: ["10.0.0.0/8"] } })),
   fc
     .tuple(anyId, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 50 }))
@@ -64,6 +73,8 @@ function describeFact(change: Change): { readonly key: string; readonly names: r
   if (change.type === "remove_permit") return fact("permit", change.role, change.resource, change.privilege);
   if (change.type === "put_annotation") return fact("annotation", change.annotation.resource, change.annotation.name);
   if (change.type === "put_restriction") return fact("restriction", change.restriction.role);
+  if (change.type === "put_host_factory_token") return fact("token", change.token.digest, change.token.factory);
+  if (change.type === "remove_host_factory_token") return fact("token", change.digest, change.factory);
   if (change.type === "put_secret_version" || change.type === "remove_secret_version")
     return fact("version", change.resource, change.version);
   return fact("none");
