@@ -120,6 +120,8 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     rehearsePolicy: policies.rehearse,
     fetchPolicy: createEffectivePolicies({ gate }),
     writeSecret: secrets.write,
+    expireSecret: secrets.expire,
+    publicKeys: secrets.publicKeys,
     showResource: resources.show,
     listResources: resources.list,
     countResources: resources.count,

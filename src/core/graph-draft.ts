@@ -2,7 +2,7 @@
  * The graph under change: folds single changes into its tables. `core/graph.ts` is the only user.
  */
 
-import { type AccountName, accountOf, isRoleId, kindOf, type ResourceId, type RoleId } from "../model/ids";
+import { type AccountName, accountOf, identifierOf, isRoleId, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type {
   Account,
   Annotation,
@@ -16,10 +16,12 @@ import type {
   PolicyVersion,
   Resource,
   Revision,
+  SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
 import type { Grouped } from "./grouped";
 import type { PersistentMap } from "./persistent-map";
+import { publicKeyUser } from "./policy/public-keys";
 
 /** What a graph consists of. Grants and permits stand under both of their ends. */
 export interface GraphTables {
@@ -35,6 +37,9 @@ export interface GraphTables {
   readonly restrictions: PersistentMap<NetworkRestriction>;
   readonly credentials: PersistentMap<Credential>;
   readonly secretVersions: PersistentMap<readonly SecretVersionInfo[]>;
+  readonly secretExpiries: PersistentMap<SecretExpiry>;
+  /** By the user whose keys they are, who need not exist. */
+  readonly publicKeys: Grouped<ResourceId>;
   readonly policyVersions: PersistentMap<readonly PolicyVersion[]>;
   readonly switches: PersistentMap<AuthenticatorSwitch>;
   /** By factory, and each factory's by digest; and the factory of each digest. */
@@ -69,6 +74,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
   const restrictions = tables.restrictions.draft();
   const credentials = tables.credentials.draft();
   const secretVersions = tables.secretVersions.draft();
+  const secretExpiries = tables.secretExpiries.draft();
+  const publicKeys = tables.publicKeys.draft();
   const policyVersions = tables.policyVersions.draft();
   const switches = tables.switches.draft();
   const factoryTokens = tables.factoryTokens.draft();
@@ -80,6 +87,7 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
     resources.set(resource.id, resource);
     owned.set(resource.owner, resource.id);
     if (kindOf(resource.id) === "webservice") webservices.set(resource.id, resource);
+    if (kindOf(resource.id) === "public_key") publicKeys.set(userOfKey(resource.id), resource.id);
   }
 
   function removeGrant(grant: Pick<Grant, "role" | "member" | "ownership">): void {
@@ -103,6 +111,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
     for (const permit of permitsByResource.of(id)) removePermit(permit);
     annotations.deleteGroup(id);
     secretVersions.delete(id);
+    secretExpiries.delete(id);
+    if (kindOf(id) === "public_key") publicKeys.delete(userOfKey(id), id);
     if (isRoleId(id)) removeRole(id);
   }
 
@@ -191,6 +201,9 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
         secretVersions.set(change.resource, rest);
         return;
       }
+      case "put_secret_expiry":
+        secretExpiries.set(change.expiry.resource, change.expiry);
+        return;
       case "put_policy_version": {
         const { policy, version } = change.policyVersion;
         const kept = (policyVersions.get(policy) ?? []).filter((each) => each.version !== version);
@@ -233,6 +246,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
       restrictions: restrictions.done(),
       credentials: credentials.done(),
       secretVersions: secretVersions.done(),
+      secretExpiries: secretExpiries.done(),
+      publicKeys: publicKeys.done(),
       policyVersions: policyVersions.done(),
       switches: switches.done(),
       factoryTokens: factoryTokens.done(),
@@ -241,4 +256,5 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
   };
 }
 
+const userOfKey = (key: ResourceId): RoleId => makeId(accountOf(key), "user", publicKeyUser(identifierOf(key)));
 const byVersion = (left: { readonly version: number }, right: { readonly version: number }): number => left.version - right.version;

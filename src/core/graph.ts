@@ -20,6 +20,7 @@ import type {
   PolicyVersion,
   Resource,
   Revision,
+  SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
 import { createGraphDraft, type GraphTables, grantKey, permitKey, switchKey } from "./graph-draft";
@@ -55,6 +56,9 @@ export interface Graph {
   credential(role: RoleId): Credential | undefined;
   /** Kept versions, oldest first. */
   secretVersions(resource: ResourceId): readonly SecretVersionInfo[];
+  secretExpiry(resource: ResourceId): SecretExpiry | undefined;
+  /** The public key resources of a user. */
+  publicKeysOf(user: RoleId): Iterable<ResourceId>;
   policyVersions(policy: RoleId): readonly PolicyVersion[];
   authenticatorSwitch(account: AccountName, authenticator: string): AuthenticatorSwitch | undefined;
   authenticatorSwitches(): Iterable<AuthenticatorSwitch>;
@@ -98,6 +102,8 @@ function emptyTables(): GraphTables {
     restrictions: emptyMap(),
     credentials: emptyMap(),
     secretVersions: emptyMap(),
+    secretExpiries: emptyMap(),
+    publicKeys: emptyGrouped<ResourceId>((id) => id),
     policyVersions: emptyMap(),
     switches: emptyMap(),
     factoryTokens: emptyGrouped<HostFactoryToken>((token) => token.digest),
@@ -184,6 +190,8 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     restriction: (role) => tables.restrictions.get(role),
     credential: (role) => tables.credentials.get(role),
     secretVersions: (resource) => tables.secretVersions.get(resource) ?? [],
+    secretExpiry: (resource) => tables.secretExpiries.get(resource),
+    publicKeysOf: (user) => tables.publicKeys.of(user),
     policyVersions: (policy) => tables.policyVersions.get(policy) ?? [],
     authenticatorSwitch: (account, authenticator) => tables.switches.get(switchKey(account, authenticator)),
     authenticatorSwitches: () => tables.switches.values(),

@@ -17,6 +17,7 @@ import type {
   PolicyVersion,
   RequestContext,
   Resource,
+  SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
 import type { RecordState } from "./policy/effect";
@@ -118,6 +119,8 @@ export interface ResourceView {
   readonly annotations: readonly Annotation[];
   /** Of a variable: kept versions, oldest first. */
   readonly secretVersions: readonly SecretVersionInfo[];
+  /** Of a variable: the version that is due to be replaced, and since when. */
+  readonly secretExpiry?: SecretExpiry;
   /** Of a policy: its loads, newest first; `text` only for those who own the policy or hold `read` on it. */
   readonly policyVersions: readonly (PolicyVersion & { readonly text?: string })[];
   /** Of a user or host; empty when unrestricted. */
@@ -237,8 +240,13 @@ export interface Broker extends SecretReader {
   /** The branch as it is now, as policy text. Throws `forbidden` for a caller who does not hold the policy's owner. */
   fetchPolicy(caller: Caller, query: EffectivePolicyQuery): Promise<string>;
 
-  /** Stores a new version; a value equal to the newest stores nothing. Throws `malformed` (kind `argument`, where `value`) when empty or white space. */
+  /** Stores a new version; a value equal to the newest stores nothing. Throws `malformed` (kind `argument`, where `value`) when empty or white space, and (where `public_key`) for a public key that is none. */
   writeSecret(caller: Caller, id: ResourceId, value: SecretBytes): Promise<void>;
+
+  /** Marks the newest version as due to be replaced, from now on. Throws `not_found` (`empty`) where there is none. */
+  expireSecret(caller: Caller, id: ResourceId): Promise<void>;
+  /** The public key lines of a user, sorted by the keys' names; or the line of one public key resource. None for what is not there: such keys are public. */
+  publicKeys(id: ResourceId): readonly string[];
 
   showResource(caller: Caller, id: ResourceId): Promise<ResourceView>;
   listResources(caller: Caller, query: ResourceQuery): Promise<Page<ResourceView>>;

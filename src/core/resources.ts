@@ -39,12 +39,14 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
   async function view(graph: Graph, caller: Caller, id: ResourceId): Promise<ResourceView> {
     const resource = graph.resource(id);
     if (resource === undefined) throw new PosternError({ code: "not_found", target: id, because: "resource_missing" });
+    const expiry = graph.secretExpiry(id);
     const isPolicy = isRoleId(id) && kindOf(id) === "policy";
     return {
       resource,
       permits: [...graph.permitsOn(id)],
       annotations: [...graph.annotations(id)],
       secretVersions: graph.secretVersions(id),
+      ...(expiry === undefined ? {} : { secretExpiry: expiry }),
       policyVersions: isPolicy ? await textsOf(graph, caller, id) : [],
       restrictedTo: isRoleId(id) ? (graph.restriction(id)?.networks ?? []) : [],
       layers: isRoleId(id) && kindOf(id) === "host_factory" ? layersOf(graph, id) : [],

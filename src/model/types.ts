@@ -95,6 +95,13 @@ export interface SecretVersionInfo {
   readonly revision: Revision;
 }
 
+/** That a version's value is due to be replaced. Told to those who look; it stops no reading. */
+export interface SecretExpiry {
+  readonly resource: ResourceId;
+  readonly version: number;
+  readonly expiresAt: Instant;
+}
+
 /** One load of a policy branch, without its text. `version` counts from 1 per branch. */
 export interface PolicyVersion {
   readonly policy: RoleId;
@@ -151,6 +158,8 @@ export type Change =
       readonly value?: SecretBytes;
     }
   | { readonly type: "remove_secret_version"; readonly resource: ResourceId; readonly version: number }
+  /** One for each resource: the next replaces it, and removing the resource removes it. */
+  | { readonly type: "put_secret_expiry"; readonly expiry: SecretExpiry }
   /** `text` is present on the way in only. `textRevision` is filled in by the store when there was one. */
   | { readonly type: "put_policy_version"; readonly policyVersion: PolicyVersion; readonly text?: string; readonly textRevision?: Revision }
   | { readonly type: "remove_policy_version"; readonly policy: RoleId; readonly version: number }

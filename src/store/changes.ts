@@ -50,6 +50,8 @@ export function idsOf(change: Change): readonly ResourceId[] {
     case "put_secret_version":
     case "remove_secret_version":
       return [change.resource];
+    case "put_secret_expiry":
+      return [change.expiry.resource];
     case "put_restriction":
       return [change.restriction.role];
     case "remove_restriction":

@@ -72,6 +72,8 @@ function keyOf(change: Change): string {
     case "put_secret_version":
     case "remove_secret_version":
       return join("secret_version", change.resource, change.version);
+    case "put_secret_expiry":
+      return join("secret_expiry", change.expiry.resource);
     case "put_policy_version":
       return join("policy_version", change.policyVersion.policy, change.policyVersion.version);
     case "remove_policy_version":

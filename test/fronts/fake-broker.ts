@@ -183,6 +183,11 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
       if (Buffer.from(value.reveal()).toString().trim() === "")
         throw fail({ code: "malformed", where: "value", kind: "argument", expected: "a value that is not empty" });
     },
+    async expireSecret(caller, id) {
+      assertMay(caller, id, "update");
+      if (!values.has(id)) throw fail({ code: "not_found", target: id, empty: true });
+    },
+    publicKeys: (id) => (id === alice ? ["ssh-ed25519 AAAA alice@desk", "ssh-rsa BBBB alice@home"] : []),
     async showResource(caller, id) {
       assertVisible(caller, id);
       return viewOf(id);

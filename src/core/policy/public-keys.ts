@@ -9,6 +9,13 @@ export type ParsedPublicKey = { readonly resource: ResourceId; readonly line: st
 
 /** `user` is the user's identifier. The name, the third part, may not contain a slash: it would blur whose key it is. */
 export function parsePublicKey(account: AccountName, user: string, text: string): ParsedPublicKey {
+  const parsed = parsePublicKeyLine(text);
+  if ("message" in parsed) return parsed;
+  return { resource: makeId(account, "public_key", `user/${user}/${parsed.name}`), line: parsed.line };
+}
+
+/** The line of a public key as it stands in a policy or in `authorized_keys`: `ssh-ed25519 AAAA… alice@laptop`. */
+export function parsePublicKeyLine(text: string): { readonly line: string; readonly name: string } | { readonly message: string } {
   const line = text.trim();
   const [type, key, ...nameParts] = line.split(/\s+/);
   const name = nameParts.join(" ");
@@ -18,7 +25,7 @@ export function parsePublicKey(account: AccountName, user: string, text: string)
   }
   const problem = name.includes("/") ? "contains a slash" : identifierProblem(name);
   if (problem !== undefined) return { message: `Invalid public key: its name '${printable(name)}' ${problem}` };
-  return { resource: makeId(account, "public_key", `user/${user}/${name}`), line };
+  return { line, name };
 }
 
 /** Whose key a public key resource is, by its identifier: `user/alice/laptop` → `alice`. */

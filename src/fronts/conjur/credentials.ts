@@ -29,7 +29,8 @@ export function addCredentials(app: ConjurApp, broker: Broker): void {
     return print(empty(204));
   });
 
-  app.put("/authn/:account/api_key", async (c) => {
+  // One key, whichever authenticator it is asked of.
+  app.put("/:authenticator{authn[^/]*}/:account/api_key", async (c) => {
     const asked = roleAsked(c, c.req.param("account"));
     const header = c.req.header("authorization") ?? "";
     if (asked !== undefined && !isBasic(header)) return rotateOther(c, broker, asked);

@@ -5,7 +5,6 @@
  */
 
 import type { AuthenticatorRef, Broker, SecretReader } from "../../core/broker";
-import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
 import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wireOf } from "../front";
@@ -19,7 +18,7 @@ import { addPolicies } from "./policies";
 import { addReads } from "./reads";
 import { addResources } from "./resources";
 import { addRoles } from "./roles";
-import { authenticatorsWire, empty, jsonWire, switchOf, versionWire, whoamiWire } from "./wire";
+import { authenticatorsWire, empty, jsonWire, publicKeysWire, switchOf, versionWire, whoamiWire } from "./wire";
 
 export const conjur: Front = { name: "conjur", serve, reads };
 
@@ -88,17 +87,18 @@ function authenticatorIn(path: Readonly<Record<string, string>>): AuthenticatorR
 }
 
 function addWrites(app: ConjurApp, broker: Broker): void {
-  app.post("/secrets/:account/variable/:id{.+}", async (c) => {
+  app.post("/secrets/:account/:kind{variable|public_key}/:id{.+}", async (c) => {
     const caller = mustBeKnown(c.get("caller"));
-    const { account, id } = c.req.param();
-    const variable = resourceId(account, "variable", id);
-    // The same URL with this member asks for a rotation, and its body is no value.
-    if (queryOf(c.req.url).has("expirations")) throw notOffered("expiration");
-    await broker.writeSecret(caller, variable, new SecretBytes(new Uint8Array(await c.req.arrayBuffer())));
+    const { account, kind, id } = c.req.param();
+    const resource = resourceId(account, kind, id);
+    // The same URL with this member marks the value as due, and its body is no value.
+    if (queryOf(c.req.url).has("expirations")) await broker.expireSecret(caller, resource);
+    else await broker.writeSecret(caller, resource, new SecretBytes(new Uint8Array(await c.req.arrayBuffer())));
     return print(empty(201));
   });
-}
 
-function notOffered(what: string): PosternError {
-  return new PosternError({ code: "unsupported", kind: "feature", what });
+  app.get("/public_keys/:account/:kind{user|public_key}/:id{.+}", (c) => {
+    const { account, kind, id } = c.req.param();
+    return print(publicKeysWire(broker.publicKeys(resourceId(account, kind, id))));
+  });
 }

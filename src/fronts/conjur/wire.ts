@@ -151,6 +151,11 @@ export function policyOutcomeWire(outcome: PolicyOutcome): Wire {
   return jsonWire(201, { created_roles: Object.fromEntries(created), version: outcome.version, ...warnings });
 }
 
+/** The lines, each ended; without any, a bare line break: whether the user exists is not told. */
+export function publicKeysWire(lines: readonly string[]): Wire {
+  return plain(200, `${lines.join("\n")}\n`);
+}
+
 export function hostFactoryTokensWire(tokens: readonly IssuedHostFactoryToken[]): Wire {
   const items = tokens.map(({ token, expiresAt, networks }) => ({
     expiration: isoSeconds(expiresAt),
@@ -190,7 +195,9 @@ export function resourceJson(view: ResourceView): Readonly<Record<string, unknow
 function kindMembers(view: ResourceView): Readonly<Record<string, unknown>> {
   switch (kindOf(view.resource.id)) {
     case "variable":
-      return { secrets: view.secretVersions.slice(-secretVersionsShown).map(({ version }) => ({ version, expires_at: null })) };
+      return {
+        secrets: view.secretVersions.slice(-secretVersionsShown).map(({ version }) => ({ version, expires_at: expiryOf(view, version) })),
+      };
     case "policy":
       return { policy_versions: view.policyVersions.map(policyVersionJson) };
     case "user":
@@ -204,6 +211,10 @@ function kindMembers(view: ResourceView): Readonly<Record<string, unknown>> {
     default:
       return {};
   }
+}
+
+function expiryOf({ secretExpiry }: ResourceView, version: number): string | null {
+  return secretExpiry?.version === version ? isoTime(secretExpiry.expiresAt) : null;
 }
 
 function policyVersionJson(version: ResourceView["policyVersions"][number]): Readonly<Record<string, unknown>> {

@@ -26,7 +26,18 @@ const cases: readonly Case[] = [
   { ask: "GET /assets/x.css", status: 404 },
   { ask: "GET /authn/acme/nothing", status: 404 },
   { ask: "GET /authn/acme/nothing", headers: header("Token x"), status: 401, text: "Malformed authorization token" },
-  { ask: "GET /public_keys/acme/user/alice", status: 404 },
+  {
+    ask: "GET /public_keys/acme/user/alice",
+    status: 200,
+    text: "ssh-ed25519 AAAA alice@desk\nssh-rsa BBBB alice@home\n",
+    has: { "content-type": "text/plain; charset=utf-8" },
+  },
+  { ask: "GET /public_keys/acme/user/nobody", status: 200, text: "\n" },
+  // No pattern: upstream's would have matched every user.
+  { ask: "GET /public_keys/acme/user/%25", status: 200, text: "\n" },
+  { ask: "GET /public_keys/acme/user/al_ce", status: 200, text: "\n" },
+  { ask: "GET /public_keys/acme/host/apps%2Fweb", status: 404, text: "" },
+  { ask: "GET /public_keys/acme/user/alice", headers: { authorization: "Token token=nonsense" }, status: 401 },
   // The header's forms.
   { ask: "GET /whoami", status: 401, text: "Authorization missing" },
   { ask: "GET /whoami", headers: header(""), status: 401, text: "Malformed authorization token" },

@@ -154,7 +154,12 @@ const cases: readonly Case[] = [
       },
     },
   },
-  { ask: "POST /secrets/acme/variable/apps%2Fdb?expirations", as: admin, body: "new", status: 501, text: "" },
+  { ask: "POST /secrets/acme/variable/apps%2Fdb?expirations", as: admin, body: "new", status: 201, text: "" },
+  { ask: "POST /secrets/acme/variable/apps%2Fdb?expirations=", as: admin, status: 201, text: "" },
+  { ask: "POST /secrets/acme/variable/apps%2Fempty?expirations", as: admin, status: 404 },
+  { ask: "POST /secrets/acme/variable/apps%2Fdb?expirations", as: web, status: 403, text: "" },
+  { ask: "POST /secrets/acme/public_key/user%2Falice%2Fdesk", as: web, body: "ssh-rsa AAAA x", status: 404 },
+  { ask: "POST /secrets/acme/host/apps%2Fweb", as: admin, body: "x", status: 404, text: "" },
   { ask: "POST /secrets/acme/variable/apps%2Fdb", body: "new", status: 401 },
 ];
 

@@ -177,3 +177,56 @@ describe("a batch", () => {
     expect((await failureOfWork(made.broker.readMany(looker, [other]))).code).toBe("not_found");
   });
 });
+
+describe("public keys", () => {
+  const policy =
+    "- !user { id: al, public_keys: [ ssh-ed25519 AAAA al@desk ] }\n- !user { id: alice, public_keys: [ ssh-ed25519 BBBB a@desk, ssh-rsa CCCC a@home ] }\n- !variable v\n";
+  const user = (name: string) => parseId(`acme:user:${name}`);
+
+  test("are those of exactly this user, and of nobody nothing", async () => {
+    const house = await createHouse();
+    await house.load(policy);
+    expect(house.broker.publicKeys(user("alice"))).toEqual(["ssh-ed25519 BBBB a@desk", "ssh-rsa CCCC a@home"]);
+    expect(house.broker.publicKeys(user("al"))).toEqual(["ssh-ed25519 AAAA al@desk"]);
+    for (const name of ["a", "%", "al_ce", "nobody", "admin"]) expect(house.broker.publicKeys(user(name))).toEqual([]);
+    expect(house.broker.publicKeys(parseId("acme:public_key:user/al/al@desk"))).toEqual(["ssh-ed25519 AAAA al@desk"]);
+    expect(house.broker.publicKeys(parseId("acme:variable:v"))).toEqual([]);
+  });
+
+  test("go with their user, and can be replaced by a line that is one and by nothing else", async () => {
+    const house = await createHouse();
+    await house.load(policy);
+    const key = parseId("acme:public_key:user/al/al@desk");
+    for (const text of ["hello", "ssh-rsa AAAA", "ssh-rsa !!!! x", "ssh-rsa AAAA x\nssh-rsa BBBB y"])
+      expect(await failureOfWork(house.broker.writeSecret(house.admin, key, secret(text)))).toMatchObject({
+        code: "malformed",
+        where: "public_key",
+      });
+    await house.broker.writeSecret(house.admin, key, secret("ssh-rsa DDDD al@desk\n"));
+    expect(house.broker.publicKeys(user("al"))).toEqual(["ssh-rsa DDDD al@desk"]);
+    await house.load("- !delete { record: !user al }", "update");
+    expect(house.broker.publicKeys(user("al"))).toEqual([]);
+  });
+});
+
+describe("a secret that is due to be replaced", () => {
+  test("says so of its newest version until there is a newer one, and can be read all the same", async () => {
+    const house = await createHouse();
+    await house.load("- !variable v\n- !host web\n- !permit { role: !host web, privileges: [ read, execute ], resource: !variable v }");
+    const id = parseId("acme:variable:v");
+    expect(await failureOfWork(house.broker.expireSecret(house.admin, id))).toMatchObject({ code: "not_found", empty: true });
+    await house.broker.writeSecret(house.admin, id, secret("one"));
+    expect(await failureOfWork(house.broker.expireSecret(await house.session("host:web"), id))).toMatchObject({ code: "forbidden" });
+    expect(house.lastAudit()).toMatchObject({ operation: "secret.expire", allowed: false });
+    await house.broker.expireSecret(house.admin, id);
+    expect((await house.broker.showResource(house.admin, id)).secretExpiry).toEqual({
+      resource: id,
+      version: 1,
+      expiresAt: house.clock.now(),
+    });
+    expect(textOf((await house.broker.read(house.admin, { id })).value)).toBe("one");
+    await house.load("- !delete { record: !variable v }", "update");
+    await house.load("- !variable v");
+    expect(await house.broker.showResource(house.admin, id)).not.toHaveProperty("secretExpiry");
+  });
+});
