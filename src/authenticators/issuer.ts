@@ -9,22 +9,26 @@
 
 import * as v from "valibot";
 import { type KeySet, maxKeys, readKeySet } from "../crypto/jwt";
-import { failureOf, PosternError } from "../model/failures";
-import type { Clock, HttpClient, Logger, Random } from "../model/ports";
+import { type CheckList, failureOf, PosternError } from "../model/failures";
+import type { Clock, HttpClient, HttpLimits, Logger, Random } from "../model/ports";
 
 /** Where an issuer is found, and what may be believed about it. */
 export interface IssuerSource {
-  /** The discovery document. Also names the issuer in the cache: another address is another issuer, from the next request on. */
+  /** The discovery document, or the key set itself. Also names the issuer in the cache: another address is another issuer, from the next request on. */
   readonly documentUrl: string;
-  /** Hosts that may be asked although the operator did not list them. */
-  readonly publicHosts: readonly string[];
-  /** Hosts that the document may say its keys are on. */
-  readonly keyHosts: readonly string[];
+  /** The document is the key set, and says nothing of an issuer. */
+  readonly isKeySet?: boolean;
+  /** Hosts that may be asked although the operator did not list them; absent: every public one. */
+  readonly publicHosts?: readonly string[];
+  /** Hosts that the document may say its keys are on; absent: wherever requests may go. */
+  readonly keyHosts?: readonly string[];
   /** Whether the document may name this issuer. */
   readonly accepts: (issuer: string) => boolean;
+  /** Certificates (PEM) that alone vouch for these addresses. */
+  readonly roots?: string;
 }
 
-/** What the issuer's tokens carry as `iss`, and its keys as last fetched. */
+/** What the issuer's tokens carry as `iss` (empty for a bare key set), and its keys as last fetched. */
 export interface TrustedIssuer {
   readonly issuer: string;
   readonly keys: KeySet;
@@ -83,7 +87,9 @@ export function createIssuers(deps: IssuersDeps): Issuers {
   const entries = new Map<string, Entry>();
 
   function entryOf(source: IssuerSource): Entry {
-    const known = entries.get(source.documentUrl);
+    // Keys that other roots vouched for are other keys.
+    const name = source.roots === undefined ? source.documentUrl : `${source.documentUrl}\n${source.roots}`;
+    const known = entries.get(name);
     if (known !== undefined) return known;
     const oldest = entries.keys().next();
     if (entries.size >= maxIssuers && oldest.done !== true) entries.delete(oldest.value);
@@ -95,7 +101,7 @@ export function createIssuers(deps: IssuersDeps): Issuers {
       lookedUpAtMs: Number.NEGATIVE_INFINITY,
       missing: new Map(),
     };
-    entries.set(source.documentUrl, entry);
+    entries.set(name, entry);
     return entry;
   }
 
@@ -177,18 +183,43 @@ export function createIssuers(deps: IssuersDeps): Issuers {
   };
 }
 
+/** `issuers.trusted`, as a check of a proof: `issuer_keys`. Throws what it throws, with the checks made so far. */
+export async function trustedIssuer(
+  issuers: Issuers,
+  source: IssuerSource,
+  keyId: string | undefined,
+  checks: CheckList,
+): Promise<TrustedIssuer> {
+  const { documentUrl } = source;
+  try {
+    const trusted = await issuers.trusted(source, keyId);
+    checks.pass("issuer_keys", documentUrl);
+    return trusted;
+  } catch (cause) {
+    const failure = failureOf(cause);
+    const failed = { check: "issuer_keys", ok: false, detail: `${documentUrl}: ${failure.because ?? failure.code}` };
+    throw new PosternError({ ...failure, checks: [...checks.made, failed] }, { cause });
+  }
+}
+
 async function fetchIssuer(http: HttpClient, source: IssuerSource): Promise<TrustedIssuer> {
-  const allowedHosts = source.publicHosts;
-  const document = v.safeParse(Discovery, await http.getJson(source.documentUrl, { ...documentLimits, allowedHosts }));
+  const { publicHosts, roots } = source;
+  const common = { ...(publicHosts === undefined ? {} : { allowedHosts: publicHosts }), ...(roots === undefined ? {} : { roots }) };
+  if (source.isKeySet === true) return { issuer: "", keys: await fetchKeys(http, source, source.documentUrl, common) };
+  const document = v.safeParse(Discovery, await http.getJson(source.documentUrl, { ...documentLimits, ...common }));
   if (!document.success || !source.accepts(document.output.issuer)) throw unavailable(source, "issuer_document");
   const { issuer, jwks_uri: keysUrl } = document.output;
   const host = URL.parse(keysUrl)?.hostname;
-  if (host === undefined || !source.keyHosts.includes(host)) throw unavailable(source, "key_host");
-  const keys = readKeySet(await http.getJson(keysUrl, { ...keyLimits, allowedHosts }));
+  if (host === undefined || source.keyHosts?.includes(host) === false) throw unavailable(source, "key_host");
+  return { issuer, keys: await fetchKeys(http, source, keysUrl, common) };
+}
+
+async function fetchKeys(http: HttpClient, source: IssuerSource, keysUrl: string, common: Partial<HttpLimits>): Promise<KeySet> {
+  const keys = readKeySet(await http.getJson(keysUrl, { ...keyLimits, ...common }));
   if (keys === undefined || keys.size > maxKeys) throw unavailable(source, "key_document");
   // An issuer without keys signs nothing: such an answer is a fault on the way, and the last good set goes on.
   if (keys.size === 0) throw unavailable(source, "no_usable_keys");
-  return { issuer, keys };
+  return keys;
 }
 
 function remember(entry: Entry, keyId: string, nowMs: number): void {

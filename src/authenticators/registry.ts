@@ -3,16 +3,22 @@
 import type { Authenticator, Clock, HttpClient, Logger, Random } from "../model/ports";
 import { createAzureAuthenticator } from "./azure/azure";
 import { createIssuers } from "./issuer";
+import { createJwtAuthenticator } from "./jwt/jwt";
 
 export interface AuthenticatorDeps {
   readonly http: HttpClient;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** `authn-jwt` takes tokens that name no issuer. Default false. */
+  readonly jwtMayLackIssuer?: boolean;
 }
 
 /** Every external authenticator; its `type` is unique. They share one cache of issuers. */
 export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenticator[] {
   const issuers = createIssuers(deps);
-  return [createAzureAuthenticator({ issuers, logger: deps.logger })];
+  return [
+    createAzureAuthenticator({ issuers, logger: deps.logger }),
+    createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
+  ];
 }

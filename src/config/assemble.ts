@@ -59,6 +59,7 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     resourceListMax: said.resource_list_limit_max ?? defaults.resourceListMax,
     apiKeysByDefault: said.api_key_default ?? true,
     usersInRootPolicyOnly: said.users_in_root_policy_only ?? false,
+    jwtMayLackIssuer: said.jwt_ignore_missing_issuer ?? false,
     hostFactories: said.host_factories ?? true,
     confinesHostFactories: said.host_factory_own_branch_only ?? false,
     limits: limitsOf(said),

@@ -76,6 +76,8 @@ export interface Config {
   readonly resourceListMax: number;
   readonly apiKeysByDefault: boolean;
   readonly usersInRootPolicyOnly: boolean;
+  /** `authn-jwt` takes tokens that name no issuer. Default false. */
+  readonly jwtMayLackIssuer: boolean;
   /** Whether host factories are offered. Default true. */
   readonly hostFactories: boolean;
   /** Factories make hosts below their own policy alone. Default false: anywhere but below unrelated policies. */

@@ -15,6 +15,8 @@ export interface Authenticators {
   isEnabled(graph: Graph, account: AccountName, name: string): boolean;
   /** The newest values of the variables under the authenticator's webservice. An empty one counts as absent. */
   settings(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): AuthenticatorSettings;
+  /** The first variable that is declared without a value, where the authenticator takes that for an error. */
+  emptySetting(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): string | undefined;
   list(): AuthenticatorList;
   setEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
   status(caller: Caller, ref: AuthenticatorRef): Promise<void>;
@@ -50,6 +52,14 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
     return values;
   }
 
+  function emptySetting(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): string | undefined {
+    if (authenticator.refusesEmptySettings !== true) return undefined;
+    const values = settings(graph, account, name, authenticator);
+    const isEmpty = (setting: string): boolean =>
+      values[setting] === undefined && graph.resource(makeId(account, "variable", `conjur/${name}/${setting}`)) !== undefined;
+    return authenticator.settings.find((setting) => isEmpty(setting.name))?.name;
+  }
+
   /** The name below `conjur/`, and its account. A service with a slash names a webservice inside a webservice: no authenticator. */
   function locate(graph: Graph, ref: AuthenticatorRef): { readonly account: AccountName; readonly name: string } {
     const account = graph.account(ref.account);
@@ -62,6 +72,7 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
     installed: (type) => byType.get(type),
     isEnabled,
     settings,
+    emptySetting,
 
     list() {
       const graph = projection.graph();
@@ -106,8 +117,8 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
         if (!isEnabled(graph, account, name)) throw new PosternError({ code: "unauthenticated", because: "enabled" });
         const values = settings(graph, account, name, authenticator);
         const missing = authenticator.settings.find((setting) => setting.required && values[setting.name] === undefined);
-        if (missing !== undefined)
-          throw new PosternError({ code: "unauthenticated", because: `setting_${missing.name.replaceAll("-", "_")}` });
+        const absent = missing?.name ?? emptySetting(graph, account, name, authenticator);
+        if (absent !== undefined) throw new PosternError({ code: "unauthenticated", because: `setting_${absent.replaceAll("-", "_")}` });
         await authenticator.status(values, caller.context.now);
       });
     },

@@ -20,7 +20,7 @@ import { checkAddress } from "./networks";
 import type { BasicProof, LoginRequest, Session } from "./operations";
 import type { Projection } from "./projection";
 import { checkRestrictions } from "./restrictions";
-import type { Sessions } from "./sessions";
+import { roleOfLogin, type Sessions } from "./sessions";
 
 export interface Login {
   login(request: LoginRequest, context: RequestContext): Promise<Session>;
@@ -41,6 +41,19 @@ export interface LoginDeps {
 interface Progress {
   readonly checks: Check[];
   attributes: Readonly<Record<string, string>>;
+}
+
+/** A login by an external authenticator, as far as it is known who is asked for what. */
+interface LoginTarget {
+  readonly request: LoginRequest;
+  readonly context: RequestContext;
+  readonly progress: Progress;
+  readonly graph: Graph;
+  readonly account: AccountName;
+  /** `authn-azure/AzureAE1`. */
+  readonly name: string;
+  readonly settings: AuthenticatorSettings;
+  readonly webservice: ResourceId;
 }
 
 export function createLogin(deps: LoginDeps): Login {
@@ -87,6 +100,13 @@ export function createLogin(deps: LoginDeps): Login {
     step(progress, { check: "enabled", ok: authenticators.isEnabled(graph, account, name), detail: name });
     const webservice = makeId(account, "webservice", `conjur/${name}`);
     const settings = authenticators.settings(graph, account, name, authenticator);
+    const target: LoginTarget = { request, context, progress, graph, account, name, settings, webservice };
+    return authenticator.namesRoles === true ? byNamingProof(target, authenticator) : byClaimedRole(target, authenticator);
+  }
+
+  /** Who asks says who they are; the proof must bear it out. */
+  async function byClaimedRole(target: LoginTarget, authenticator: Authenticator): Promise<RoleId> {
+    const { request, context, progress, graph, settings, webservice } = target;
     try {
       knownRole(graph, request.role, progress);
       step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
@@ -98,12 +118,35 @@ export function createLogin(deps: LoginDeps): Login {
     const role = knownRole(graph, request.role, { checks: [], attributes: {} });
     requireAuthenticate(graph, role, webservice, progress);
     step(progress, checkAddress(graph, role, context.clientAddress));
-    const attestation = await verified(authenticator, request.credential, settings, context, progress);
+    const attestation = await verified(authenticator, target);
+    return restricted(role, authenticator, attestation, target);
+  }
+
+  /** The proof may say whose it is, so it is verified before anybody is looked up. */
+  async function byNamingProof(target: LoginTarget, authenticator: Authenticator): Promise<RoleId> {
+    const { request, context, progress, graph, account, webservice } = target;
+    const attestation = await verified(authenticator, target);
+    const { login } = attestation;
+    const isForAccount = attestation.account === undefined || attestation.account === account;
+    step(progress, { check: "proof_account", ok: isForAccount, detail: attestation.account ?? account });
+    const isNamedOnce = (login === undefined) !== (request.claimed === "");
+    const detail =
+      login === undefined ? "the proof names nobody, so the request must" : `the proof names ${cut(login)}, so the request may not`;
+    step(progress, { check: "identity_named_once", ok: isNamedOnce, detail });
+    const role = knownRole(graph, login === undefined ? request.role : roleOfLogin(account, login), progress);
+    step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
+    requireAuthenticate(graph, role, webservice, progress);
+    step(progress, checkAddress(graph, role, context.clientAddress));
+    return restricted(role, authenticator, attestation, target);
+  }
+
+  function restricted(role: RoleId, authenticator: Authenticator, attestation: Attestation, { request, progress }: LoginTarget): RoleId {
+    const rules = attestation.restrictions ?? authenticator.restrictions;
     const verdict = checkRestrictions(
       projection.graph(),
       role,
       { type: request.authenticator, service: request.service ?? "" },
-      authenticator.restrictions,
+      rules,
       attestation,
     );
     progress.checks.push(...verdict.checks);
@@ -122,13 +165,9 @@ export function createLogin(deps: LoginDeps): Login {
     throw new PosternError(remedy === undefined ? failure : { ...failure, remedy });
   }
 
-  async function verified(
-    authenticator: Authenticator,
-    credential: SecretBytes | undefined,
-    settings: AuthenticatorSettings,
-    context: RequestContext,
-    progress: Progress,
-  ): Promise<Attestation> {
+  async function verified(authenticator: Authenticator, target: LoginTarget): Promise<Attestation> {
+    const { context, progress, settings, graph, account, name: service } = target;
+    const { credential } = target.request;
     for (const { name, required } of authenticator.settings) {
       if (required)
         step(progress, {
@@ -137,6 +176,13 @@ export function createLogin(deps: LoginDeps): Login {
           detail: `variable ${name} of the authenticator`,
         });
     }
+    const empty = authenticators.emptySetting(graph, account, service, authenticator);
+    if (empty !== undefined)
+      step(progress, {
+        check: `setting_${empty.replaceAll("-", "_")}`,
+        ok: false,
+        detail: `variable ${empty} is declared and has no value`,
+      });
     if (credential === undefined || credential.byteLength === 0) {
       progress.checks.push({ check: "credential_presented", ok: false });
       throw new PosternError({
@@ -152,7 +198,9 @@ export function createLogin(deps: LoginDeps): Login {
       const attestation = await authenticator.verify({ kind: "token", value: credential }, settings, context.now);
       progress.checks.push(...attestation.checks);
       const warnings = attestation.warnings.join(",");
-      progress.attributes = { ...attestation.evidence, ...attestation.attributes, ...(warnings === "" ? {} : { warnings }) };
+      // Of a proof that may say anything, the audit keeps what is evidence; what decided is in the checks.
+      const attributes = authenticator.restrictions.permitted === "any" ? {} : attestation.attributes;
+      progress.attributes = { ...attestation.evidence, ...attributes, ...(warnings === "" ? {} : { warnings }) };
       return attestation;
     } catch (error) {
       throw withEarlierChecks(error, progress.checks);

@@ -16,6 +16,7 @@ import type { Credentials } from "./credentials";
 import type { Demand, Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { PolicyLoad, PolicyMode, PolicyOutcome, PolicyRehearsal, PolicyReport } from "./operations";
+import { knownAuthenticators } from "./policy/findings";
 import type { PlanInput, PlanOutput, PlanSettings } from "./policy/task";
 import { factsForPlan } from "./policy-scene";
 import type { Projection } from "./projection";
@@ -46,7 +47,7 @@ const retryAfterSeconds = 2;
 export function createPolicies(deps: PoliciesDeps): Policies {
   const { projection, gate, credentials, secrets, planPolicy, versionsKept } = deps;
   const loading = new Set<RoleId>();
-  const authenticators = deps.authenticators.map(({ type, restrictions }) => ({ type, attributes: restrictions.permitted }));
+  const authenticators = knownAuthenticators(deps.authenticators);
 
   async function plan(graph: Graph, account: AccountName, load: PolicyLoad, now: Instant): Promise<PlanOutput> {
     const input: PlanInput = {

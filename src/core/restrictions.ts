@@ -2,8 +2,8 @@
  * A role's conditions on what its proof says: annotations such as `authn-azure/resource-group: rg-app`, or for one service alone
  * `authn-azure/AzureAE1/resource-group: rg-app`, which wins over the general one.
  *
- * Order and meaning as Conjur 5.3.1 (authn_azure/validate_resource_restrictions.rb): required names first, then unknown ones, then exclusive
- * ones, then the values. Names are compared as text, never as patterns.
+ * Order and meaning as Conjur 5.3.1 (authn_azure and authn_jwt, validate_resource_restrictions.rb): required names first, then unknown ones, then
+ * exclusive ones, then the values. Names are compared as text, never as patterns.
  */
 
 import type { RoleId } from "../model/ids";
@@ -19,54 +19,47 @@ export interface RestrictionVerdict {
   readonly remedy?: string;
 }
 
+/** `service` is empty for an authenticator that has none. */
+interface AuthenticatorName {
+  readonly type: string;
+  readonly service: string;
+}
+
+type Conditions = ReadonlyMap<string, Annotation>;
+
+interface Refusal {
+  readonly because: string;
+  readonly check: Omit<Check, "ok">;
+  readonly remedy?: string;
+}
+
 export function checkRestrictions(
   graph: Graph,
   role: RoleId,
-  authenticator: { readonly type: string; readonly service: string },
+  authenticator: AuthenticatorName,
   rules: RestrictionRules,
   attestation: Attestation,
 ): RestrictionVerdict {
-  const conditions = conditionsOf(graph, role, authenticator);
+  const conditions = conditionsOf(graph, role, authenticator, rules);
   const checks: Check[] = [];
-  const refuse = (because: string, check: Check, remedy?: string): RestrictionVerdict => ({
+  const refused = ({ because, check, remedy }: Refusal): RestrictionVerdict => ({
     checks: [...checks, { ...check, ok: false }],
     because,
     ...(remedy === undefined ? {} : { remedy }),
   });
 
-  for (const name of rules.required) {
-    if (conditions.has(name)) continue;
-    return refuse(
-      "annotation_missing",
-      { check: "annotations_required", ok: false, detail: `${role} has no ${authenticator.type}/${name}` },
-      annotate(role, authenticator.type, name, attestation),
-    );
+  const missing = findMissing(role, authenticator, rules, conditions, attestation);
+  if (missing !== undefined) return refused(missing);
+  if (rules.required.length > 0 || rules.oneOf !== undefined) {
+    checks.push({ check: "annotations_required", ok: true, detail: rules.required.join(", ") || [...conditions.keys()].join(", ") });
   }
-  checks.push({ check: "annotations_required", ok: true, detail: rules.required.join(", ") });
-
-  for (const [name, annotation] of conditions) {
-    if (rules.permitted.includes(name)) continue;
-    return refuse("annotation_unknown", {
-      check: "annotations_known",
-      ok: false,
-      detail: `${annotation.name} restricts nothing that ${authenticator.type} proves`,
-      ...originOf(graph, annotation),
-    });
-  }
+  const odd = findOdd(graph, authenticator, rules, conditions);
+  if (odd !== undefined) return refused(odd);
   checks.push({ check: "annotations_known", ok: true });
 
-  for (const names of rules.exclusive) {
-    const present = names.filter((name) => conditions.has(name));
-    if (present.length > 1)
-      return refuse("annotations_exclusive", {
-        check: "annotations_exclusive",
-        ok: false,
-        detail: `${present.join(" and ")} exclude each other`,
-      });
-  }
-
   for (const [name, annotation] of conditions) {
-    const proven = attestation.attributes[name];
+    const attribute = rules.aliases?.[name] ?? name;
+    const proven = attestation.attributes[attribute];
     const holds = proven !== undefined && equal(annotation.value, proven, rules.ignoreCase);
     const check: Check = {
       check: name,
@@ -74,31 +67,75 @@ export function checkRestrictions(
       detail: `policy wants '${annotation.value}', the proof says ${proven === undefined ? "nothing" : `'${proven}'`}`,
       ...originOf(graph, annotation),
     };
-    if (!holds)
-      return refuse(
-        `${name.replaceAll("-", "_")}_mismatch`,
-        check,
-        proven === undefined ? undefined : annotate(role, authenticator.type, name, attestation),
-      );
+    if (!holds) {
+      const remedy = proven === undefined ? annotate(role, authenticator, rules, name, attestation) : undefined;
+      return refused({ because: becauseOf(name, rules), check, ...(remedy === undefined ? {} : { remedy }) });
+    }
     checks.push(check);
   }
   return { checks };
 }
 
-/** The conditions by attribute name. An empty value counts as absent, and the general form then applies. */
-function conditionsOf(
-  graph: Graph,
+/** An attribute of a fixed set has a check of its own; a claim that somebody chose must not make names of checks. */
+function becauseOf(name: string, rules: RestrictionRules): string {
+  return rules.permitted === "any" ? "claim_mismatch" : `${name.replaceAll("-", "_")}_mismatch`;
+}
+
+function findMissing(
   role: RoleId,
-  authenticator: { readonly type: string; readonly service: string },
-): ReadonlyMap<string, Annotation> {
-  const general = `${authenticator.type}/`;
-  const special = `${general}${authenticator.service}/`;
+  authenticator: AuthenticatorName,
+  rules: RestrictionRules,
+  conditions: Conditions,
+  attestation: Attestation,
+): Refusal | undefined {
+  const check = "annotations_required";
+  for (const name of rules.required) {
+    if (conditions.has(name)) continue;
+    const detail = `${role} has no ${prefixOf(authenticator, rules)}${name}`;
+    return { because: "annotation_missing", check: { check, detail }, remedy: annotate(role, authenticator, rules, name, attestation) };
+  }
+  const { oneOf } = rules;
+  const hasOne = oneOf === undefined || (oneOf === "any" ? conditions.size > 0 : oneOf.some((name) => conditions.has(name)));
+  if (hasOne) return undefined;
+  const wanted = oneOf === "any" ? "" : `: one of ${oneOf.join(", ")}`;
+  return { because: "annotations_none", check: { check, detail: `${role} has no ${prefixOf(authenticator, rules)}…${wanted}` } };
+}
+
+function findOdd(graph: Graph, authenticator: AuthenticatorName, rules: RestrictionRules, conditions: Conditions): Refusal | undefined {
+  for (const [name, annotation] of conditions) {
+    const at = originOf(graph, annotation);
+    if (annotation.value === "")
+      return { because: "annotation_empty", check: { check: "annotations_known", detail: `${annotation.name} has no value`, ...at } };
+    if (rules.forbidden?.includes(name) === true)
+      return {
+        because: "annotation_forbidden",
+        check: { check: "annotations_known", detail: `${annotation.name} may not restrict`, ...at },
+      };
+    if (rules.permitted === "any" || rules.permitted.includes(name)) continue;
+    const detail = `${annotation.name} restricts nothing that ${authenticator.type} proves`;
+    return { because: "annotation_unknown", check: { check: "annotations_known", detail, ...at } };
+  }
+  for (const names of rules.exclusive) {
+    const present = names.filter((name) => conditions.has(name));
+    if (present.length > 1)
+      return {
+        because: "annotations_exclusive",
+        check: { check: "annotations_exclusive", detail: `${present.join(" and ")} exclude each other` },
+      };
+  }
+  return undefined;
+}
+
+/** The conditions by attribute name. An empty value counts as absent, unless the rules are strict, and the general form then applies. */
+function conditionsOf(graph: Graph, role: RoleId, { type, service }: AuthenticatorName, rules: RestrictionRules): Conditions {
+  const general = `${type}/`;
+  const prefixes = { general: [general], service: [`${general}${service}/`] };
   const conditions = new Map<string, Annotation>();
-  const annotations = [...graph.annotations(role)].filter((annotation) => annotation.value !== "");
-  for (const prefix of [general, special]) {
+  const annotations = [...graph.annotations(role)].filter(({ value }) => value !== "" || rules.isStrict === true);
+  for (const prefix of rules.form === undefined ? [...prefixes.general, ...prefixes.service] : prefixes[rules.form]) {
     for (const annotation of annotations) {
       const name = annotation.name.startsWith(prefix) ? annotation.name.slice(prefix.length) : "";
-      if (name !== "" && !name.includes("/")) conditions.set(name, annotation);
+      if (name !== "" && (rules.isStrict === true || !name.includes("/"))) conditions.set(name, annotation);
     }
   }
   return conditions;
@@ -113,6 +150,11 @@ function equal(wanted: string, proven: string, ignoreCase: boolean): boolean {
   return ignoreCase && wanted.toLowerCase() === proven.toLowerCase() && wanted.toUpperCase() === proven.toUpperCase();
 }
 
-function annotate(role: RoleId, type: string, name: string, attestation: Attestation): string {
-  return `- ${reference(role).replace(" ", "\n  id: ")}\n  annotations:\n    ${type}/${name}: ${attestation.attributes[name] ?? "…"}`;
+function prefixOf({ type, service }: AuthenticatorName, { form }: RestrictionRules): string {
+  return form === "service" ? `${type}/${service}/` : `${type}/`;
+}
+
+function annotate(role: RoleId, authenticator: AuthenticatorName, rules: RestrictionRules, name: string, attestation: Attestation): string {
+  const value = attestation.attributes[rules.aliases?.[name] ?? name] ?? "…";
+  return `- ${reference(role).replace(" ", "\n  id: ")}\n  annotations:\n    ${prefixOf(authenticator, rules)}${name}: ${value}`;
 }

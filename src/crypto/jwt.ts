@@ -13,10 +13,10 @@ import type { SecretBytes } from "../model/secret-bytes";
 import type { Instant } from "../model/types";
 import { isObject, type JsonObject, readJsonObject } from "./strict-json";
 
-export type { JsonObject };
+export { isObject, type JsonObject };
 
-/** How a signature may be made. RSA with SHA-256 is all that the issuers known here use. */
-export type JwtAlgorithm = "RS256";
+/** How a signature may be made: RSA with PKCS #1 v1.5 padding. Symmetric ones and none never count, whatever a caller allows. */
+export type JwtAlgorithm = "RS256" | "RS384" | "RS512";
 
 /** A token in its parts, well-formed and not yet believed. */
 export interface Jwt {
@@ -32,6 +32,8 @@ export interface VerificationKey {
   readonly keyId: string;
   /** The only issuer the key may sign for, when its set says one; `{tenantid}` stands for any tenant. */
   readonly issuer?: string;
+  /** The only algorithm it may be used with, when its set says one. */
+  readonly algorithm?: JwtAlgorithm;
   readonly material: string;
   readonly key: KeyObject;
 }
@@ -43,6 +45,8 @@ export type KeySet = ReadonlyMap<string, VerificationKey>;
 export interface TimeRules {
   readonly skewSeconds: number;
   readonly maxLifetimeSeconds: number;
+  /** Whether a token may do without `nbf`. Default false. */
+  readonly mayLackNotBefore?: boolean;
 }
 
 export const maxTokenBytes = 16_384;
@@ -63,7 +67,7 @@ const Jwk = v.object({
   n: v.string(),
   e: v.string(),
   use: v.optional(v.literal("sig")),
-  alg: v.optional(v.literal("RS256")),
+  alg: v.optional(v.picklist(["RS256", "RS384", "RS512"])),
   issuer: v.optional(v.string()),
 });
 const Jwks = v.object({ keys: v.pipe(v.array(v.unknown()), v.maxLength(maxKeys)) });
@@ -96,24 +100,30 @@ export function parseJwt(token: SecretBytes, algorithms: readonly JwtAlgorithm[]
 
 /** Whether the key signed the token. */
 export function hasValidSignature(jwt: Jwt, key: VerificationKey): boolean {
-  return verify("RSA-SHA256", jwt.signedBytes, key.key, jwt.signature);
+  if (key.algorithm !== undefined && key.algorithm !== jwt.algorithm) return false;
+  return verify(digests[jwt.algorithm], jwt.signedBytes, key.key, jwt.signature);
 }
+
+const digests = { RS256: "RSA-SHA256", RS384: "RSA-SHA384", RS512: "RSA-SHA512" } as const;
 
 /**
  * Judges `nbf`, `iat` and the span to `exp`, and returns the instant of `exp`, which the caller compares with its clock: an expired token may fail on
  * that alone only after everything else held.
  *
- * Fails `token_times` for values that are no positive whole seconds (`exp` and `nbf` must be there), `not_before`, `issued_at` and `token_lifetime`.
+ * Fails `token_times` for values that are no positive whole seconds (`exp` must be there, and `nbf` unless the rules say otherwise), `not_before`, `issued_at` and `token_lifetime`.
  */
 export function judgeTimes(claims: JsonObject, rules: TimeRules, now: Instant, checks: CheckList): Instant {
   const { exp, nbf, iat } = claims;
   if (!isTime(exp)) checks.fail("token_times", "exp is not a time");
-  if (!isTime(nbf)) checks.fail("token_times", "nbf is not a time");
+  const isNotBeforeFine = nbf === undefined ? rules.mayLackNotBefore === true : isTime(nbf);
+  if (!isNotBeforeFine) checks.fail("token_times", "nbf is not a time");
   if (iat !== undefined && !isTime(iat)) checks.fail("token_times", "iat is not a time");
-  const begin = iat ?? nbf;
-  checks.pass("token_times", `nbf ${nbf}, iat ${iat ?? "absent"}, exp ${exp}`);
+  const starts = { nbf: isTime(nbf) ? nbf : undefined, iat: isTime(iat) ? iat : undefined };
+  checks.pass("token_times", `nbf ${starts.nbf ?? "absent"}, iat ${starts.iat ?? "absent"}, exp ${exp}`);
   const latestStart = now / 1000 + rules.skewSeconds;
-  checks.expect(nbf <= latestStart, "not_before", `nbf ${nbf}; valid since then at the latest ${Math.floor(latestStart)}`);
+  const validFrom = starts.nbf ?? 0;
+  checks.expect(validFrom <= latestStart, "not_before", `nbf ${validFrom}; valid since then at the latest ${Math.floor(latestStart)}`);
+  const begin = starts.iat ?? starts.nbf ?? Math.floor(now / 1000);
   checks.expect(begin <= latestStart, "issued_at", `issued ${begin}; at the latest ${Math.floor(latestStart)}`);
   const lifetime = exp - begin;
   checks.expect(lifetime <= rules.maxLifetimeSeconds, "token_lifetime", `${lifetime} seconds; at most ${rules.maxLifetimeSeconds}`);
@@ -144,10 +154,11 @@ export function tokenDigest(token: SecretBytes): string {
 function importKey(candidate: unknown): VerificationKey | undefined {
   const parsed = v.safeParse(Jwk, candidate);
   if (!parsed.success) return undefined;
-  const { kid, n, e, issuer } = parsed.output;
+  const { kid, n, e, issuer, alg } = parsed.output;
   const key = importRsa(n, e);
   if (key === undefined || !isStrong(key)) return undefined;
-  return { keyId: kid, material: `${n}.${e}`, key, ...(issuer === undefined ? {} : { issuer }) };
+  const said = { ...(issuer === undefined ? {} : { issuer }), ...(alg === undefined ? {} : { algorithm: alg }) };
+  return { keyId: kid, material: `${n}.${e}`, key, ...said };
 }
 
 function isStrong(key: KeyObject): boolean {

@@ -128,6 +128,8 @@ export interface HttpLimits {
   readonly connectTimeoutMs: number;
   /** Hosts that may be asked although the operator did not list them; absent: every public one, but never through a proxy. */
   readonly allowedHosts?: readonly string[];
+  /** Certificates (PEM) that alone are trusted, in place of the system's. */
+  readonly roots?: string;
 }
 
 /** The way out of the process by HTTP. */
@@ -194,17 +196,34 @@ export interface Attestation {
   readonly checks: readonly Check[];
   /** Something the operator should hear about this login: `audience_is_arm`. */
   readonly warnings: readonly string[];
+  /** Whose proof it is, when it says so itself: `host/apps/web`, `alice`. */
+  readonly login?: string;
+  /** The account that the proof is for, when it names one. */
+  readonly account?: string;
+  /** In place of the authenticator's own rules, where settings decide them. */
+  readonly restrictions?: RestrictionRules;
 }
 
 /** How the annotations of a role restrict the attributes of a proof. Data, judged by the core. */
 export interface RestrictionRules {
   /** Every role must carry these. */
   readonly required: readonly string[];
-  readonly permitted: readonly string[];
+  /** `any`: whatever the proof says may be restricted on, but for `forbidden`. */
+  readonly permitted: readonly string[] | "any";
   /** At most one of each list. */
   readonly exclusive: readonly (readonly string[])[];
   /** Compared without regard to case (the proving platform's own identifiers). */
   readonly ignoreCase: boolean;
+  /** Names that restrict nothing, though any may. */
+  readonly forbidden?: readonly string[];
+  /** Which annotations count: `authn-azure/NAME` and `authn-azure/SERVICE/NAME` (default), or one of the two alone. */
+  readonly form?: "general" | "service";
+  /** At least one of these must be there; `any`: at least one at all. */
+  readonly oneOf?: readonly string[] | "any";
+  /** An annotation without a value is refused instead of passed over, and a name may have slashes. */
+  readonly isStrict?: boolean;
+  /** The attribute that an annotation's name stands for, where it is another one. */
+  readonly aliases?: Readonly<Record<string, string>>;
 }
 
 /** Proves attributes; never chooses what they entitle to. */
@@ -214,6 +233,10 @@ export interface Authenticator {
   /** Variables it reads under its webservice, required ones first. */
   readonly settings: readonly { readonly name: string; readonly required: boolean }[];
   readonly restrictions: RestrictionRules;
+  /** The proof may say whose it is: it is verified before anybody is looked up. */
+  readonly namesRoles?: boolean;
+  /** A setting that is declared and has no value is an error, and not the same as one that is not declared. */
+  readonly refusesEmptySettings?: boolean;
   /** Throws `unauthenticated` (with `because` and the checks made) or `upstream_unavailable`. `expired` only for a proof that verifies but for its end. */
   verify(credential: Credential, settings: AuthenticatorSettings, now: Instant): Promise<Attestation>;
   /** Whether it could verify something now: throws like `verify`, saying what is missing. */

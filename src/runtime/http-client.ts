@@ -54,7 +54,7 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
     const headers = { accept: "application/json", "accept-encoding": "identity" };
     const common = { redirect: "manual", keepalive: false, decompress: false, signal: deadline } as const;
     roots ??= [...systemRoots(), ...(deps.extraRoots ?? [])];
-    const tls = { ca: [...roots], rejectUnauthorized: true };
+    const tls = { ca: exchange.limits.roots === undefined ? [...roots] : [exchange.limits.roots], rejectUnauthorized: true };
     if (proxy !== undefined && goesByProxy(exchange)) {
       return await fetch(url, { ...common, headers, tls, proxy: { url: proxy, respectNoProxy: false } });
     }

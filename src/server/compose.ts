@@ -114,7 +114,13 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       if (store.acceptedRollback === true) await audit.append(rollbackRecord(store.position().revision, clock, random));
       return observeStore(store, metrics);
     },
-    authenticators: createAuthenticators({ http: observeHttp(plainHttp, metrics), clock, random, logger }),
+    authenticators: createAuthenticators({
+      http: observeHttp(plainHttp, metrics),
+      clock,
+      random,
+      logger,
+      jwtMayLackIssuer: config.jwtMayLackIssuer,
+    }),
     meter: metrics,
     clock,
     random,

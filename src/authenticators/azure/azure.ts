@@ -8,10 +8,10 @@
  */
 
 import { hasValidSignature, type Jwt, maxTokenBytes, parseJwt, tokenDigest, type VerificationKey } from "../../crypto/jwt";
-import { type CheckList, createCheckList, failureOf, PosternError } from "../../model/failures";
+import { type CheckList, createCheckList } from "../../model/failures";
 import type { Authenticator, AuthenticatorSettings, Logger } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
-import type { Issuers, TrustedIssuer } from "../issuer";
+import { type Issuers, type TrustedIssuer, trustedIssuer } from "../issuer";
 import { judgeClaims } from "./claims";
 import { type AzureProvider, readProvider } from "./provider";
 import { createVerifiedTokens, type VerifiedToken } from "./verified-tokens";
@@ -49,19 +49,6 @@ export function createAzureAuthenticator(deps: AzureAuthenticatorDeps): Authenti
     return provider;
   }
 
-  async function trust(provider: AzureProvider, keyId: string | undefined, checks: CheckList): Promise<TrustedIssuer> {
-    const { documentUrl } = provider.source;
-    try {
-      const trusted = await deps.issuers.trusted(provider.source, keyId);
-      checks.pass("issuer_keys", documentUrl);
-      return trusted;
-    } catch (cause) {
-      const failure = failureOf(cause);
-      const failed = { check: "issuer_keys", ok: false, detail: `${documentUrl}: ${failure.because ?? failure.code}` };
-      throw new PosternError({ ...failure, checks: [...checks.made, failed] }, { cause });
-    }
-  }
-
   return {
     type: "authn-azure",
     settings: [
@@ -84,7 +71,7 @@ export function createAzureAuthenticator(deps: AzureAuthenticatorDeps): Authenti
       if (known !== undefined) checks.pass("token_known", "this very text passed before; what changes with time is judged again");
       const token = known ?? parseJwt(credential.value, ["RS256"], checks);
       checks.expect(token.claims.ver === provider.version, "token_version", `provider-uri takes version ${provider.version} alone`);
-      const trusted = await trust(provider, token.keyId, checks);
+      const trusted = await trustedIssuer(deps.issuers, provider.source, token.keyId, checks);
       const key = keyFor(token.keyId, trusted, provider, checks);
       checks.expect(isSigned(token, key), "signature", `key ${key.keyId}`);
       const attestation = judgeClaims({ claims: token.claims, issuer: trusted.issuer, provider, now }, checks);
@@ -97,7 +84,7 @@ export function createAzureAuthenticator(deps: AzureAuthenticatorDeps): Authenti
 
     async status(settings) {
       const checks: CheckList = createCheckList();
-      await trust(providerOf(settings, checks), undefined, checks);
+      await trustedIssuer(deps.issuers, providerOf(settings, checks).source, undefined, checks);
     },
   };
 }

@@ -99,7 +99,7 @@ function checkCommand(cli: Cli): Command {
         );
         if (code !== exitCodes.done) return code;
       } else {
-        const authenticators = cli.world.authenticators().map(({ type, restrictions }) => ({ type, attributes: restrictions.permitted }));
+        const authenticators = cli.world.authenticators();
         reports.push({ source, ...checkPolicyAlone({ text, account: parseAccount(config.account ?? "default"), branch, authenticators }) });
       }
     }

@@ -1,8 +1,9 @@
 /** What can be said of a policy text without a store: whether it is well-formed, and what it takes for granted. */
 
 import { type AccountName, makeId } from "../../model/ids";
+import type { Authenticator } from "../../model/ports";
 import type { PolicyReport } from "../operations";
-import type { KnownAuthenticator } from "./findings";
+import { knownAuthenticators } from "./findings";
 import type { SceneFacts } from "./scene";
 import { planPolicy } from "./task";
 
@@ -12,7 +13,7 @@ export interface LoneText {
   readonly account: AccountName;
   /** The branch it would be loaded into: `root`. */
   readonly branch: string;
-  readonly authenticators: readonly KnownAuthenticator[];
+  readonly authenticators: readonly Pick<Authenticator, "type" | "restrictions">[];
 }
 
 /**
@@ -34,7 +35,7 @@ export function checkPolicyAlone({ text, account, branch, authenticators }: Lone
     version: 1,
     now: 0,
     text,
-    authenticators,
+    authenticators: knownAuthenticators(authenticators),
     facts: [Buffer.from(JSON.stringify(facts))],
   });
   if (planned.ok) return { ok: planned.findings.length === 0, problems: planned.findings, warnings: planned.warnings };

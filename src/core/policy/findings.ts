@@ -3,6 +3,7 @@
  */
 
 import type { PolicyProblem } from "../../model/failures";
+import type { Authenticator } from "../../model/ports";
 import type { DraftAnnotation, DraftRecord } from "./draft";
 import { didYouMean, printable } from "./problems";
 
@@ -10,6 +11,13 @@ import { didYouMean, printable } from "./problems";
 export interface KnownAuthenticator {
   readonly type: string;
   readonly attributes: readonly string[];
+}
+
+/** What a check of policies must know of the authenticators there are. */
+export function knownAuthenticators(
+  authenticators: readonly Pick<Authenticator, "type" | "restrictions">[],
+): readonly KnownAuthenticator[] {
+  return authenticators.map(({ type, restrictions: { permitted } }) => ({ type, attributes: permitted === "any" ? [] : permitted }));
 }
 
 export interface Findings {

@@ -113,7 +113,7 @@ describe("provider-uri", () => {
     expect(known.keyHosts).toContain("login.windows.net");
     expect(known.keyHosts).toContain("login.microsoftonline.us");
     expect(known.publicHosts).toEqual(known.keyHosts);
-    expect(known.keyHosts.filter((host) => host.endsWith(".cn"))).toEqual([]);
+    expect((known.keyHosts ?? []).filter((host) => host.endsWith(".cn"))).toEqual([]);
     const unknown = read(`https://evil.example/${tenant}/`).source;
     expect([unknown.publicHosts, unknown.keyHosts]).toEqual([[], ["evil.example"]]);
   });

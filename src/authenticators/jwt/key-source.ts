@@ -1,0 +1,68 @@
+/** Where the keys of a JWT service come from, and whose tokens they sign: the settings `jwks-uri`, `provider-uri`, `public-keys`, `ca-cert`, `issuer`. */
+
+import { type KeySet, readKeySet } from "../../crypto/jwt";
+import type { CheckList } from "../../model/failures";
+import type { AuthenticatorSettings } from "../../model/ports";
+import type { IssuerSource } from "../issuer";
+
+export type KeySource =
+  | { readonly kind: "fetched"; readonly source: IssuerSource; readonly issuer: string }
+  | { readonly kind: "given"; readonly keys: KeySet; readonly issuer: string };
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/u;
+
+/**
+ * Exactly one of the three sources must be set. Fails the checks `key_source`, `ca_cert` and `issuer_setting`.
+ *
+ * The expected issuer is `issuer`; else the provider's address; else the host of the key set's address, as Conjur has it.
+ */
+export function readKeySource(settings: AuthenticatorSettings, checks: CheckList): KeySource {
+  const names = ["jwks-uri", "provider-uri", "public-keys"].filter((name) => settings[name] !== undefined);
+  const [name, ...more] = names;
+  if (name === undefined || more.length > 0)
+    checks.fail("key_source", `set: ${names.join(", ") || "none"}; exactly one of jwks-uri, provider-uri and public-keys must be`);
+  const roots = settings["ca-cert"];
+  if (roots !== undefined) {
+    if (name === "public-keys") checks.fail("ca_cert", "ca-cert is for keys that are fetched, and public-keys are not");
+    checks.expect(pemCertificate.test(roots), "ca_cert", "certificates in PEM");
+  }
+  const common = roots === undefined ? {} : { roots };
+  const text = settings[name] ?? "";
+  if (name === "public-keys") return givenKeys(text, settings.issuer, checks);
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/u.test(url.protocol) || url.username !== "" || url.password !== "" || url.hash !== "")
+    checks.fail("key_source", `${name} is no address`);
+  checks.pass("key_source", `${name} ${text}`);
+  if (name === "jwks-uri") {
+    const source = { documentUrl: text, isKeySet: true, accepts: () => true, ...common };
+    return { kind: "fetched", source, issuer: settings.issuer ?? url.hostname };
+  }
+  const base = text.replace(/\/+$/u, "");
+  const source = { documentUrl: `${base}/.well-known/openid-configuration`, accepts: sameIssuer(base), ...common };
+  return { kind: "fetched", source, issuer: settings.issuer ?? text };
+}
+
+/** A provider's document must name the provider it was asked for (OpenID Connect Discovery 1.0, 4.3). */
+export function sameIssuer(base: string): (issuer: string) => boolean {
+  return (issuer) => issuer === base || issuer === `${base}/`;
+}
+
+function givenKeys(text: string, issuer: string | undefined, checks: CheckList): KeySource {
+  const keys = readKeySet(keysIn(text, checks));
+  if (keys === undefined || keys.size === 0) checks.fail("key_source", "public-keys holds no usable key");
+  checks.pass("key_source", `public-keys, ${keys.size} of them`);
+  if (issuer === undefined) checks.fail("issuer_setting", "with public-keys, the variable issuer must be set");
+  return { kind: "given", keys, issuer };
+}
+
+/** `{"type":"jwks","value":{"keys":[…]}}` */
+function keysIn(text: string, checks: CheckList): unknown {
+  try {
+    const document: unknown = JSON.parse(text);
+    if (typeof document === "object" && document !== null && "type" in document && document.type === "jwks" && "value" in document)
+      return document.value;
+  } catch {
+    checks.fail("key_source", "public-keys is not JSON");
+  }
+  checks.fail("key_source", 'public-keys is not of the form {"type":"jwks","value":{"keys":[…]}}');
+}
