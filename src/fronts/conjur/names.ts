@@ -25,14 +25,19 @@ import { decodeOnce } from "../form";
 
 const secretsPrefix = "/secrets/";
 const variablePart = "/variable/";
+const slash = 0x2f;
 
-/** The raw path of a request, without query. Everything is also offered below `/api`, as appliances did: `/api/whoami` → `/whoami`. */
+/**
+ * The raw path of a request, without query. Everything is also offered below `/api`, as appliances did: `/api/whoami` → `/whoami`. A slash at the end is
+ * nothing: `/secrets/?variable_ids=…` and `/resources/acme/?kind=…` is how the Go client writes these two.
+ */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   if (start < 0) return "/";
   const query = url.indexOf("?", start);
   const fragment = url.indexOf("#", start);
-  const path = url.slice(start, Math.min(query < 0 ? url.length : query, fragment < 0 ? url.length : fragment));
+  const end = Math.min(query < 0 ? url.length : query, fragment < 0 ? url.length : fragment);
+  const path = url.slice(start, end > start + 1 && url.charCodeAt(end - 1) === slash ? end - 1 : end);
   if (path === "/api") return "/";
   return path.startsWith("/api/") ? path.slice(4) : path;
 }

@@ -88,7 +88,11 @@ const cases: readonly Case[] = [
   { ask: "GET /resources/!/variable/a", as: web, status: 400 },
   { ask: "GET /%77hoami", as: web, status: 404 },
   { ask: "GET //whoami", as: web, status: 404 },
-  { ask: "GET /whoami/", as: web, status: 404 },
+  // One slash at the end is nothing, as in upstream's routes; the Go client puts one before the query of two of its requests.
+  { ask: "GET /whoami/", as: web, status: 200 },
+  { ask: "GET /whoami//", as: web, status: 404 },
+  { ask: "GET /resources/acme/?kind=host", as: web, status: 200 },
+  { ask: "GET /api/", status: 200 },
   { ask: "GET /whoami;x", as: web, status: 404 },
   // Everything also below /api, once.
   { ask: "GET /api/whoami", as: web, status: 200 },

@@ -90,6 +90,7 @@ const cases: readonly Case[] = [
     json: { "acme:variable:apps/db": "hunter2\n", "acme:variable:apps/page": "<b>" },
     has: { "content-encoding": "absent" },
   },
+  { ask: "GET /secrets/?variable_ids=acme%3Avariable%3Aapps%2Fdb", as: web, status: 200, json: { "acme:variable:apps/db": "hunter2\n" } },
   { ask: batch("acme:variable:apps/db", "acme:variable:apps/db"), as: web, status: 200, json: { "acme:variable:apps/db": "hunter2\n" } },
   {
     ask: batch("acme:variable:apps/binary"),
