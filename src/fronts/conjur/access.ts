@@ -50,7 +50,8 @@ export function requireToken(reader: SecretReader): MiddlewareHandler<ConjurEnv>
   };
 }
 
-const versionTwo = "application/x.secretsmgr.v2beta+json";
+/** The type of requests and answers in version 2 of the interface, which is chosen by it. Source: Conjur 5.3.1, config/initializers/mime_types.rb. */
+export const versionTwo = "application/x.secretsmgr.v2beta+json";
 
 /** The caller of a token header. Throws `unauthenticated`, `forbidden`. */
 export function identify(reader: SecretReader, header: string | null | undefined, context: RequestContext): Caller {

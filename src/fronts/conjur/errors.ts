@@ -6,7 +6,7 @@
  */
 
 import type { PolicyProblem } from "../../model/failures";
-import { isKind, type RoleId } from "../../model/ids";
+import { isKind, type Kind, type RoleId } from "../../model/ids";
 import type { FailureOf, FailureTable, Wire } from "../front";
 import { loginOf } from "./names";
 import { empty, jsonWire, plain } from "./wire";
@@ -187,12 +187,25 @@ function missing(target: string): Wire {
 
 /** Names the thing a failure is about, as far as it is one of ours. */
 function named(target: string, what: string): Readonly<Record<string, unknown>> {
-  const [account = "", kind = ""] = target.split(":", 2);
-  if (!isKind(kind)) return { message: `${target} ${what}` };
-  const identifier = target.slice(account.length + kind.length + 2);
-  const subject = `${kind.charAt(0).toUpperCase()}${kind.slice(1)} '${identifier}'`;
-  const message = what === "not found" ? `${subject} not found in account '${account}'` : `${subject} ${what}`;
+  const kind = kindIn(target);
+  const message = sentenceOn(target, what);
+  if (kind === undefined) return { message };
   return { message, target: kind, details: { code: what === "not found" ? "not_found" : "conflict", target: "id", message: target } };
+}
+
+/** `Variable 'db' not found in account 'acme'`. A kind goes by its own name, unless `nouns` has another; what is no id stands as it is. */
+export function sentenceOn(target: string, what: string, nouns: ReadonlyMap<string, string> = new Map()): string {
+  const kind = kindIn(target);
+  if (kind === undefined) return `${target} ${what}`;
+  const account = target.slice(0, target.indexOf(":"));
+  const identifier = target.slice(account.length + kind.length + 2);
+  const subject = `${nouns.get(kind) ?? `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`} '${identifier}'`;
+  return what === "not found" ? `${subject} not found in account '${account}'` : `${subject} ${what}`;
+}
+
+function kindIn(target: string): Kind | undefined {
+  const [, kind = ""] = target.split(":", 2);
+  return isKind(kind) ? kind : undefined;
 }
 
 function unwell(status: number, error: string): Wire {
