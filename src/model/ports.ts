@@ -132,6 +132,26 @@ export interface HttpLimits {
   readonly roots?: string;
 }
 
+/** One request to somewhere else. */
+export interface HttpRequest {
+  readonly url: string;
+  /** Default `GET`. */
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** By lower-case names, beside those the client sets itself; `accept` is JSON unless it is given here. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: HttpBody;
+}
+
+/** What is sent, with the type that belongs to it. */
+export type HttpBody = { readonly form: Readonly<Record<string, string>> } | { readonly json: unknown };
+
+/** An answer, whatever its status. `headers` go by lower-case names. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
 /** The way out of the process by HTTP. */
 export interface HttpClient {
   /**
@@ -139,6 +159,12 @@ export interface HttpClient {
    * `redirect`, `status`, `content_type`, `too_large`, `not_json`.
    */
   getJson(url: string, limits: HttpLimits): Promise<unknown>;
+  /**
+   * Sends a request and returns the answer, also one that refuses. Where it may go, how long it may take and how much it may say are judged as for
+   * `getJson`. Throws `upstream_unavailable`; `because` is one of `refused_url`, `refused_address`, `refused_header`, `dns`, `connect`, `tls`, `timeout`,
+   * `redirect`, `content_type` (a compressed answer), `too_large`. Sent once: nothing is repeated when an answer is lost.
+   */
+  send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer>;
 }
 
 /** What a store tells at start: every surviving commit in order of revision; a snapshot shows as commits with the original revisions inside. */

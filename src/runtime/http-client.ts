@@ -11,7 +11,7 @@ import { lookup } from "node:dns/promises";
 import { getCACertificates, rootCertificates } from "node:tls";
 import ipaddr from "ipaddr.js";
 import { PosternError } from "../model/failures";
-import type { Clock, HttpClient, HttpLimits, Logger } from "../model/ports";
+import type { Clock, HttpBody, HttpClient, HttpLimits, HttpRequest, Logger } from "../model/ports";
 import { hasCredentials, isOpened, isPublicAddress, isWebUrl, parseOutboundPrefix } from "./outbound-rules";
 
 export interface HttpClientDeps {
@@ -31,6 +31,7 @@ export interface HttpClientDeps {
 
 interface Exchange {
   readonly url: URL;
+  readonly request: HttpRequest;
   readonly limits: HttpLimits;
   readonly isOpened: boolean;
   /** Ends with the whole exchange's time. */
@@ -50,9 +51,13 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
   let roots: readonly string[] | undefined;
 
   async function send(exchange: Exchange): Promise<Response> {
-    const { url, deadline } = exchange;
-    const headers = { accept: "application/json", "accept-encoding": "identity" };
-    const common = { redirect: "manual", keepalive: false, decompress: false, signal: deadline } as const;
+    const { url, deadline, request } = exchange;
+    const { headers, body } = contentOf(exchange);
+    const { method = "GET" } = request;
+    const common = {
+      ...({ method, redirect: "manual", keepalive: false, decompress: false, signal: deadline } as const),
+      ...(body === undefined ? {} : { body }),
+    };
     roots ??= [...systemRoots(), ...(deps.extraRoots ?? [])];
     const tls = { ca: exchange.limits.roots === undefined ? [...roots] : [exchange.limits.roots], rejectUnauthorized: true };
     if (proxy !== undefined && goesByProxy(exchange)) {
@@ -102,23 +107,70 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
     if (Math.abs(skewMs) > worrySkewMs) deps.logger.warn("clock_differs", { upstream: url.origin, skewSeconds: Math.round(skewMs / 1000) });
   }
 
+  /** Goes out, and comes back with an answer that is no redirect and not compressed; `read` makes of it what the caller gets. */
+  async function exchanged<Result>(
+    request: HttpRequest,
+    limits: HttpLimits,
+    read: (url: URL, response: Response) => Promise<Result>,
+  ): Promise<Result> {
+    const url = URL.parse(request.url);
+    if (url === null || !isWebUrl(url) || hasCredentials(url)) throw unavailable(url, "refused_url");
+    const exchange = { url, request, limits, isOpened: isOpened(url, prefixes), deadline: AbortSignal.timeout(limits.timeoutMs) };
+    if (!exchange.isOpened && !isPublicTarget(url, limits)) throw unavailable(url, "refused_url");
+    try {
+      const response = await send(exchange);
+      noticeSkew(url, response);
+      if (response.status >= 300 && response.status < 400) throw unavailable(url, "redirect");
+      return await read(url, response);
+    } catch (cause) {
+      if (cause instanceof PosternError) throw cause;
+      throw unavailable(url, isTimeout(cause) ? "timeout" : reasonOf(cause), cause);
+    }
+  }
+
   return {
-    async getJson(address, limits) {
-      const url = URL.parse(address);
-      if (url === null || !isWebUrl(url) || hasCredentials(url)) throw unavailable(url, "refused_url");
-      const exchange = { url, limits, isOpened: isOpened(url, prefixes), deadline: AbortSignal.timeout(limits.timeoutMs) };
-      if (!exchange.isOpened && !isPublicTarget(url, limits)) throw unavailable(url, "refused_url");
-      try {
-        const response = await send(exchange);
-        noticeSkew(url, response);
-        judge(url, response);
+    getJson: (address, limits) =>
+      exchanged({ url: address }, limits, async (url, response) => {
+        if (response.status !== 200) throw unavailable(url, "status");
+        if (!isJson(response)) throw unavailable(url, "content_type");
         return parse(url, await readBody(url, response, limits.maxBytes));
-      } catch (cause) {
-        if (cause instanceof PosternError) throw cause;
-        throw unavailable(url, isTimeout(cause) ? "timeout" : reasonOf(cause), cause);
-      }
-    },
+      }),
+    send: (request, limits) =>
+      exchanged(request, limits, async (url, response) => {
+        const body = await readBody(url, response, limits.maxBytes);
+        return { status: response.status, headers: response.headers.toJSON(), body };
+      }),
   };
+}
+
+/** Names that frame a request or say where it goes: they are the client's own. */
+const ownHeaders = new Set([
+  "host",
+  "content-length",
+  "content-type",
+  "transfer-encoding",
+  "accept-encoding",
+  "connection",
+  "te",
+  "upgrade",
+]);
+const headerName = /^[a-z0-9!#$&'*+.^_|~-]{1,64}$/u;
+const headerValue = /^[\t\x20-\x7e]{0,16384}$/u;
+
+/** The headers and the body to send. Throws `upstream_unavailable` (because `refused_header`) for a header that is not the caller's to set, or none at all. */
+function contentOf({ url, request }: Exchange): { readonly headers: Readonly<Record<string, string>>; readonly body?: string } {
+  const given = Object.entries(request.headers ?? {});
+  const areFine = given.every(([name, value]) => headerName.test(name) && !ownHeaders.has(name) && headerValue.test(value));
+  if (!areFine) throw unavailable(url, "refused_header");
+  const headers = { accept: "application/json", ...Object.fromEntries(given), "accept-encoding": "identity" };
+  if (request.body === undefined) return { headers };
+  const { type, text } = written(request.body);
+  return { headers: { ...headers, "content-type": type }, body: text };
+}
+
+function written(body: HttpBody): { readonly type: string; readonly text: string } {
+  if ("form" in body) return { type: "application/x-www-form-urlencoded", text: new URLSearchParams(body.form).toString() };
+  return { type: "application/json", text: JSON.stringify(body.json) };
 }
 
 function isPublicTarget(url: URL, limits: HttpLimits): boolean {
@@ -126,16 +178,15 @@ function isPublicTarget(url: URL, limits: HttpLimits): boolean {
   return limits.allowedHosts === undefined || limits.allowedHosts.includes(url.hostname);
 }
 
-function judge(url: URL, response: Response): void {
-  if (response.status >= 300 && response.status < 400) throw unavailable(url, "redirect");
-  if (response.status !== 200) throw unavailable(url, "status");
+function isJson(response: Response): boolean {
   const [type = ""] = (response.headers.get("content-type") ?? "").split(";");
-  const isJson = /^application\/(?:[a-z0-9.-]+\+)?json$/u.test(type.trim().toLowerCase());
-  const encoding = response.headers.get("content-encoding") ?? "identity";
-  if (!isJson || encoding.trim().toLowerCase() !== "identity") throw unavailable(url, "content_type");
+  return /^application\/(?:[a-z0-9.-]+\+)?json$/u.test(type.trim().toLowerCase());
 }
 
+/** What is compressed is refused: the number of bytes read must be the number of bytes held. */
 async function readBody(url: URL, response: Response, maxBytes: number): Promise<Uint8Array> {
+  const encoding = response.headers.get("content-encoding") ?? "identity";
+  if (encoding.trim().toLowerCase() !== "identity") throw unavailable(url, "content_type");
   const reader = response.body?.getReader();
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -229,5 +229,9 @@ function loginPolicy({ login, annotations = {}, restrictedTo, services = [servic
 }
 
 function impatient(http: HttpClient): HttpClient {
-  return { getJson: (url, limits) => http.getJson(url, { ...limits, timeoutMs: patienceMs, connectTimeoutMs: patienceMs }) };
+  const patience = { timeoutMs: patienceMs, connectTimeoutMs: patienceMs };
+  return {
+    getJson: (url, limits) => http.getJson(url, { ...limits, ...patience }),
+    send: (request, limits) => http.send(request, { ...limits, ...patience }),
+  };
 }

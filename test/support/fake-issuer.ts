@@ -3,7 +3,7 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { createIssuers, type Issuers } from "../../src/authenticators/issuer";
 import { PosternError } from "../../src/model/failures";
-import type { Clock, HttpClient, Logger, Random } from "../../src/model/ports";
+import type { Clock, HttpAnswer, HttpClient, HttpRequest, Logger, Random } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
 
 export const tenant = "11111111-2222-4333-8444-555555555555";
@@ -132,6 +132,9 @@ export interface FakeWeb extends HttpClient {
   /** What is found where. A function is called at each request; what it throws is thrown. */
   readonly pages: Map<string, unknown>;
   readonly requests: string[];
+  /** What `send` was given, and how each address answers that. */
+  readonly sent: HttpRequest[];
+  readonly answers: Map<string, (request: HttpRequest) => HttpAnswer>;
   requestsFor(url: string): number;
 }
 
@@ -139,14 +142,25 @@ export interface FakeWeb extends HttpClient {
 export function createFakeWeb(): FakeWeb {
   const pages = new Map<string, unknown>();
   const requests: string[] = [];
+  const sent: HttpRequest[] = [];
+  const answers = new Map<string, (request: HttpRequest) => HttpAnswer>();
+  const silent = (url: string) => new PosternError({ code: "upstream_unavailable", upstream: new URL(url).origin, because: "connect" });
   return {
     pages,
     requests,
+    sent,
+    answers,
+    async send(request) {
+      sent.push(request);
+      const answer = answers.get(request.url);
+      if (answer === undefined) throw silent(request.url);
+      return answer(request);
+    },
     requestsFor: (url) => requests.filter((requested) => requested === url).length,
     async getJson(url) {
       requests.push(url);
       const page = pages.get(url);
-      if (page === undefined) throw new PosternError({ code: "upstream_unavailable", upstream: new URL(url).origin, because: "connect" });
+      if (page === undefined) throw silent(url);
       return typeof page === "function" ? await page() : structuredClone(page);
     },
   };

@@ -281,6 +281,7 @@ describe("the settings of a JWT service", () => {
     const bench = createBench();
     const issuers = createIssuers({
       http: {
+        ...bench.web,
         getJson: (url, limits) => {
           asked.push(limits.roots);
           return bench.web.getJson(url, limits);
