@@ -53,6 +53,8 @@ const PolicyText = v.strictObject({
   file: v.exactOptional(v.string()),
 });
 
+const RightGroup = v.object({ privileges: v.array(v.string()), resources: v.array(v.string()), through: v.string() });
+
 const SealStatus = v.object({
   state: v.picklist(["uninitialised", "sealed", "unsealed"]),
   reason: v.exactOptional(v.string()),
@@ -130,6 +132,26 @@ export const adminOperations = {
     "/policies/check",
     PolicyText,
     v.object({ ok: v.boolean(), problems: v.array(Problem), warnings: v.array(v.string()) }),
+  ),
+  forecastPolicy: operation(
+    "/policies/forecast",
+    v.strictObject({ account: Name, texts: v.array(v.omit(PolicyText, ["account"])) }),
+    v.variant("ok", [
+      v.object({
+        ok: v.literal(true),
+        created: v.array(v.string()),
+        updated: v.array(v.string()),
+        deleted: v.array(v.string()),
+        rights: v.array(v.object({ roles: v.array(v.string()), gained: v.array(RightGroup), lost: v.array(RightGroup) })),
+        warnings: v.array(v.string()),
+      }),
+      v.object({ ok: v.literal(false), failed: Count, problems: v.array(Problem) }),
+    ]),
+  ),
+  testPolicy: operation(
+    "/policies/test",
+    v.strictObject({ account: Name, text: v.string() }),
+    v.object({ judgements: v.array(v.object({ line: Count, text: v.string(), holds: v.boolean(), why: v.array(v.string()) })) }),
   ),
   setVariable: operation("/variables/set", v.strictObject({ id: Name, value: Secret }), v.object({})),
   getVariable: operation(

@@ -146,6 +146,8 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     accounts: accounts.names,
     retrieveKey: accounts.retrieveKey,
     checkPolicy: policies.check,
+    forecastPolicy: policies.forecast,
+    testPolicy: policies.test,
   };
   return { broker, operator, rememberedSessions: sessions.remembered };
 }

@@ -20,9 +20,13 @@ import type {
   SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
+import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
+import type { RightsDifference } from "./policy/rights";
 
+export type { Judgement } from "./policy/assertions";
 export type { RecordState } from "./policy/effect";
+export type { RightGroup, RightsDifference } from "./policy/rights";
 
 /** A session token in the form it was issued: the JSON text of protected, payload and signature. */
 export interface Presented {
@@ -294,7 +298,23 @@ export interface Operator {
   retrieveKey(role: RoleId, context: RequestContext): Promise<SecretBytes>;
   /** What a policy text would be told, without loading it: every problem and warning. `ok` when it would load. */
   checkPolicy(load: PolicyLoad, account: string): Promise<PolicyReport>;
+  /** What loading these texts, one after another, would change for whom. Throws `not_found` for an unknown account. */
+  forecastPolicy(loads: readonly PolicyLoad[], account: string): Promise<PolicyForecast>;
+  /** Whether the assertions hold in the account as it is. Throws `policy_invalid` for a text that is none. */
+  testPolicy(text: string, account: string): Promise<readonly Judgement[]>;
 }
+
+export type PolicyForecast =
+  | {
+      readonly ok: true;
+      readonly created: readonly ResourceId[];
+      readonly updated: readonly ResourceId[];
+      readonly deleted: readonly ResourceId[];
+      readonly rights: readonly RightsDifference[];
+      readonly warnings: readonly string[];
+    }
+  /** `failed` is the place of the text that would not load. */
+  | { readonly ok: false; readonly failed: number; readonly problems: readonly PolicyProblem[] };
 
 export interface PolicyReport {
   readonly ok: boolean;

@@ -7,16 +7,19 @@
 
 import { sha256Hex } from "../crypto/digest";
 import { type PolicyProblem, PosternError } from "../model/failures";
-import { type AccountName, accountOf, identifierOf, makeId, type RoleId } from "../model/ids";
+import { type AccountName, accountOf, identifierOf, type RoleId } from "../model/ids";
 import type { Authenticator } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
-import type { Caller, Change, Commit, Instant } from "../model/types";
-import { administratorOf } from "./accounts";
+import type { Caller, Change, Instant } from "../model/types";
 import type { Credentials } from "./credentials";
 import type { Demand, Gate } from "./gate";
 import type { Graph } from "./graph";
-import type { PolicyLoad, PolicyMode, PolicyOutcome, PolicyRehearsal, PolicyReport } from "./operations";
+import type { PolicyForecast, PolicyLoad, PolicyMode, PolicyOutcome, PolicyRehearsal, PolicyReport } from "./operations";
+import { type Judgement, judge, parseAssertions } from "./policy/assertions";
+import { effectOf } from "./policy/effect";
 import { knownAuthenticators } from "./policy/findings";
+import { rightsDifferences } from "./policy/rights";
+import { applyTexts, rootPolicyChanges, withRootPolicy } from "./policy/sequence";
 import type { PlanInput, PlanOutput, PlanSettings } from "./policy/task";
 import { factsForPlan } from "./policy-scene";
 import type { Projection } from "./projection";
@@ -27,6 +30,8 @@ export interface Policies {
   load(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
   rehearse(caller: Caller, load: PolicyLoad): Promise<PolicyRehearsal>;
   check(load: PolicyLoad, account: string): Promise<PolicyReport>;
+  forecast(loads: readonly PolicyLoad[], account: string): Promise<PolicyForecast>;
+  test(text: string, account: string): Promise<readonly Judgement[]>;
 }
 
 export interface PoliciesDeps {
@@ -76,7 +81,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
     const created = planned.createdRoles.map((id) => ({ id, ...credentials.renewKey(id, now) }));
     const dropped = graph.policyVersions(load.policy).slice(0, Math.max(0, graph.policyVersions(load.policy).length + 1 - versionsKept));
     const changes: Change[] = [
-      ...rootChanges(graph, load.policy, now),
+      ...rootPolicyChanges(graph, load.policy, now),
       ...planned.changes,
       ...created.map(({ change }) => change),
       ...planned.publicKeys.flatMap(({ resource, line }) => secrets.successor(graph, resource, SecretBytes.ofText(line), now)),
@@ -100,7 +105,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
 
   async function attempt(caller: Caller, load: PolicyLoad, account: AccountName): Promise<PolicyOutcome> {
     const now = caller.context.now;
-    const graph = withRoot(projection.graph(), load.policy, now);
+    const graph = withRootPolicy(projection.graph(), load.policy, now);
     const planned = await plan(graph, account, load, now);
     if (!planned.ok)
       throw new PosternError({ code: "policy_invalid", kind: planned.kind, problems: planned.problems, because: "policy_invalid" });
@@ -129,7 +134,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
 
   /** What a load takes, whether it is done or only rehearsed. */
   function demandFor(caller: Caller, load: PolicyLoad, operation: string): Demand {
-    const graph = withRoot(projection.graph(), load.policy, caller.context.now);
+    const graph = withRootPolicy(projection.graph(), load.policy, caller.context.now);
     return {
       operation,
       resource: load.policy,
@@ -157,11 +162,39 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       });
     },
 
+    async forecast(loads, accountName) {
+      const graph = projection.graph();
+      const account = graph.account(accountName);
+      if (account === undefined) throw new PosternError({ code: "not_found", target: `account ${accountName}` });
+      const options = { account: account.name, now: account.createdAt, authenticators, settings: deps.planSettings, plan: planPolicy };
+      const outcome = await applyTexts(graph, loads, options);
+      if (!outcome.ok) return { ok: false, failed: loads.indexOf(outcome.failed), problems: outcome.problems };
+      const { changes, warnings } = outcome;
+      const effect = await effectOf(graph, outcome.graph, changes);
+      return {
+        ok: true,
+        created: effect.created.map(({ id }) => id),
+        updated: effect.updated.map(({ after: { id } }) => id),
+        deleted: effect.deleted.map(({ id }) => id),
+        rights: await rightsDifferences(graph, outcome.graph, changes),
+        warnings,
+      };
+    },
+
+    async test(text, accountName) {
+      const graph = projection.graph();
+      const account = graph.account(accountName);
+      if (account === undefined) throw new PosternError({ code: "not_found", target: `account ${accountName}` });
+      const parsed = parseAssertions(text, account.name);
+      if (parsed.ok) return parsed.assertions.map((assertion) => judge(graph, assertion));
+      throw new PosternError({ code: "policy_invalid", kind: "language", problems: parsed.problems, because: "assertions_invalid" });
+    },
+
     async check(load, accountName) {
       const present = projection.graph();
       const account = present.account(accountName);
       if (account === undefined) throw new PosternError({ code: "not_found", target: `account ${accountName}` });
-      const graph = withRoot(present, load.policy, account.createdAt);
+      const graph = withRootPolicy(present, load.policy, account.createdAt);
       const planned = await plan(graph, account.name, load, account.createdAt);
       const findings: readonly PolicyProblem[] = planned.ok ? planned.findings : planned.problems;
       return { ok: planned.ok && findings.length === 0, problems: findings, warnings: planned.ok ? planned.warnings : [] };
@@ -172,24 +205,6 @@ export function createPolicies(deps: PoliciesDeps): Policies {
 const privilegeOf: Readonly<Record<PolicyMode, string>> = { create: "create", update: "update", replace: "update" };
 
 const nextVersion = (graph: Graph, policy: RoleId): number => (graph.policyVersions(policy).at(-1)?.version ?? 0) + 1;
-
-/** The root policy comes to be with its first load, owned by the account's administrator. */
-function rootChanges(graph: Graph, policy: RoleId, now: Instant): readonly Change[] {
-  if (identifierOf(policy) !== "root" || graph.resource(policy) !== undefined) return [];
-  const owner = administratorOf(accountOf(policy));
-  if (graph.role(owner) === undefined) return [];
-  return [
-    { type: "put_resource", resource: { id: policy, owner, createdAt: now } },
-    { type: "put_grant", grant: { role: policy, member: owner, adminOption: true, ownership: true } },
-  ];
-}
-
-function withRoot(graph: Graph, policy: RoleId, now: Instant): Graph {
-  const changes = policy === makeId(accountOf(policy), "policy", "root") ? rootChanges(graph, policy, now) : [];
-  if (changes.length === 0) return graph;
-  const commit: Commit = { revision: graph.revision, account: accountOf(policy), at: now, changes };
-  return graph.with(commit);
-}
 
 /** Replacing a branch can remove all below it: that takes `update` on each resource there (Conjur 1.2x checks the same). */
 function assertMayReplaceChildren(gate: Gate, graph: Graph, caller: Caller, policy: RoleId): void {

@@ -20,7 +20,7 @@ import {
   type OutputOf,
   printBody,
 } from "../client/admin-wire";
-import type { Broker, Operator, PolicyLoad } from "../core/broker";
+import type { Broker, Operator, PolicyLoad, RightGroup } from "../core/broker";
 import { createDecisionIds } from "../core/decisions";
 import type { KeyringControl } from "../keyring/keyring";
 import type { Metrics } from "../metrics/metrics";
@@ -179,6 +179,25 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     const { ok, problems, warnings } = await operator.checkPolicy(policyLoad(input), input.account);
     return { ok, problems: [...problems], warnings: [...warnings] };
   });
+
+  handle(adminOperations.forecastPolicy, async ({ account, texts }) => {
+    const loads = texts.map((text) => policyLoad({ account, ...text }));
+    const forecast = await operator.forecastPolicy(loads, account);
+    if (!forecast.ok) return { ...forecast, problems: [...forecast.problems] };
+    const groups = (all: readonly RightGroup[]) =>
+      all.map((each) => ({ ...each, privileges: [...each.privileges], resources: [...each.resources] }));
+    return {
+      ok: true as const,
+      created: [...forecast.created],
+      updated: [...forecast.updated],
+      deleted: [...forecast.deleted],
+      rights: forecast.rights.map(({ roles, gained, lost }) => ({ roles: [...roles], gained: groups(gained), lost: groups(lost) })),
+      warnings: [...forecast.warnings],
+    };
+  });
+  handle(adminOperations.testPolicy, async ({ account, text }) => ({
+    judgements: (await operator.testPolicy(text, account)).map((each) => ({ ...each, why: [...each.why] })),
+  }));
 
   handle(adminOperations.setVariable, async ({ id, value }, { context }) => {
     const variable = parseId(id);

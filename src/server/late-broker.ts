@@ -52,5 +52,7 @@ export function lateOperator(operator: () => Operator): Operator {
     accounts: () => operator().accounts(),
     retrieveKey: async (role, context) => operator().retrieveKey(role, context),
     checkPolicy: async (load, account) => operator().checkPolicy(load, account),
+    forecastPolicy: async (loads, account) => operator().forecastPolicy(loads, account),
+    testPolicy: async (text, account) => operator().testPolicy(text, account),
   };
 }

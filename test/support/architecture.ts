@@ -54,7 +54,7 @@ const mayAlsoImport: Readonly<Record<string, readonly string[]>> = { "server/dev
 const doors: readonly RegExp[] = [
   /^model\/(types|ids|failures|ports|secret-bytes)$/,
   // The worker's table needs the planning alone, without the broker around it.
-  /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone))$/,
+  /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
   /^runtime\/(clock|random|http-client|socket-client|files|workers|logger|service-manager)$/,
@@ -110,7 +110,7 @@ const onlyHere: readonly OnlyHere[] = [
   {
     thing: "graph.permits",
     pattern: /\bgraph\.permits\(|\bpathRules\.permits\(/,
-    where: /^core\/(gate|graph|explain|login|resources)\.ts$/,
+    where: /^core\/(gate|graph|explain|login|resources|policy\/assertions)\.ts$/,
   },
   {
     thing: "reveal()",

@@ -1,18 +1,24 @@
-/** `postern policy load` and `policy check`. */
+/** `postern policy`: load and check; plan and test are in files of their own. */
 
-import { resolve } from "node:path";
 import { Command } from "commander";
 import { adminOperations } from "../../client/admin-wire";
 import { checkPolicyAlone } from "../../core/policy/check-alone";
 import type { PolicyProblem } from "../../model/failures";
 import { parseAccount } from "../../model/ids";
-import { type Cli, createCommand, onRun, optionOf, type PolicySource, problemText, type Run, secretText, usage } from "../command";
+import { type Cli, createCommand, onRun, optionOf, type PolicySource, problemText, type Run, secretText } from "../command";
 import { exitCodes } from "../exit-codes";
-
-const modes = ["create", "update", "replace"] as const;
+import { asked, readPolicy } from "./policy-files";
+import { planCommand } from "./policy-plan";
+import { testCommand } from "./policy-test";
 
 export function policyCommand(cli: Cli): Command {
-  return new Command("policy").description("policies").exitOverride().addCommand(loadCommand(cli)).addCommand(checkCommand(cli));
+  return new Command("policy")
+    .description("policies")
+    .exitOverride()
+    .addCommand(loadCommand(cli))
+    .addCommand(checkCommand(cli))
+    .addCommand(planCommand(cli))
+    .addCommand(testCommand(cli));
 }
 
 function loadCommand(cli: Cli): Command {
@@ -52,20 +58,6 @@ function loadCommand(cli: Cli): Command {
       return exitCodes.done;
     }),
   );
-}
-
-/** Two operands and no account are `conjurctl`'s form. */
-function asked(operands: readonly string[], account: string | undefined, mode: string | undefined) {
-  const [first = "", ...others] = operands;
-  const isConjurctl = account === undefined && others.length > 0;
-  const files = isConjurctl ? others : operands;
-  const chosen = modes.find((each) => each === (mode ?? (isConjurctl ? "replace" : "create")));
-  if (chosen === undefined) throw usage("--mode", `one of ${modes.join(", ")}`);
-  const name = isConjurctl ? first : account;
-  if (name === undefined) throw usage("account", "--account NAME, or the account before the file");
-  if (chosen === "replace" && files.length > 1)
-    throw usage("files", "one file in the mode replace: each would remove what the one before made");
-  return { account: name, files, mode: chosen };
 }
 
 function checkCommand(cli: Cli): Command {
@@ -128,9 +120,4 @@ function printReports({ io, isJson, print }: Run, reports: readonly CheckedFile[
     io.out(ok ? `${source.file}: ok\n` : `${source.file}: ${problems.length} ${problems.length === 1 ? "problem" : "problems"}\n`);
   }
   return isOk ? exitCodes.done : exitCodes.failed;
-}
-
-async function readPolicy({ io }: Run, file: string): Promise<{ readonly text: Uint8Array; readonly source: PolicySource }> {
-  const text = file === "-" ? await io.readInput() : io.readFile(resolve(io.folder, file));
-  return { text, source: { file: file === "-" ? "standard input" : file, text: Buffer.from(text).toString("utf8") } };
 }
