@@ -64,6 +64,11 @@ export interface BasicProof {
   readonly secret: SecretBytes | undefined;
 }
 
+export interface ApiKeyAge {
+  readonly role: RoleId;
+  readonly rotatedAt: Instant;
+}
+
 export interface SecretRef {
   readonly id: ResourceId;
   /** The newest when absent. */
@@ -168,6 +173,12 @@ export interface RoleView {
   readonly members: readonly Grant[];
 }
 
+/** `child` is a member of `parent`. */
+export interface RoleEdge {
+  readonly parent: RoleId;
+  readonly child: RoleId;
+}
+
 export interface HostFactoryTokenRequest {
   readonly factory: RoleId;
   readonly expiresAt: Instant;
@@ -232,6 +243,10 @@ export interface Broker extends SecretReader {
   rotateOwnApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
   /** A new API key for another role, by the right `update` on it. Rotating one's own this way is `unauthenticated` (reason `weak`). */
   rotateApiKey(caller: Caller, role: RoleId): Promise<SecretBytes>;
+  /** When the role that shows its present key or password last got its key. */
+  ownApiKeyAge(proof: BasicProof, context: RequestContext): Promise<ApiKeyAge>;
+  /** The same of another role, by the right that rotating its key takes, and with the same failures. */
+  apiKeyAge(caller: Caller, role: RoleId): Promise<ApiKeyAge>;
   /** Throws `malformed` (kind `validation`, where `password`) for a weak one, `forbidden` for hosts. */
   changePassword(proof: BasicProof, password: SecretBytes, context: RequestContext): Promise<void>;
 
@@ -267,6 +282,8 @@ export interface Broker extends SecretReader {
   memberships(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
   /** Direct grants of the role. */
   members(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
+  /** The memberships above the role, of its ancestors' other members, and below it: those whose `parent` the caller sees, sorted. */
+  roleGraph(caller: Caller, id: RoleId): Promise<readonly RoleEdge[]>;
   addMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
   removeMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
 

@@ -66,8 +66,6 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
   function matching(graph: Graph, caller: Caller, query: ResourceQuery): readonly ResourceId[] {
     const role = query.actingAs ?? caller.role;
     if (query.actingAs !== undefined) assertHeld(graph, caller, query.actingAs);
-    if (query.owner !== undefined && graph.role(query.owner) === undefined)
-      throw new PosternError({ code: "not_found", target: query.owner, because: "owner_missing" });
     const owners = query.owner === undefined ? undefined : graph.held(query.owner);
     const words = query.search === undefined ? [] : wordsOf(query.search);
     const found: ResourceId[] = [];
@@ -79,6 +77,10 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
       if (words.length > 0 && !hasAllWords(graph, id, words)) continue;
       found.push(id);
     }
+    // An owner that owns nothing the caller sees is told from an absent one only to those who see or hold it.
+    const { owner } = query;
+    if (owner !== undefined && found.length === 0 && !graph.sees(role, owner) && !graph.held(role).has(owner))
+      throw new PosternError({ code: "not_found", target: owner, hidden: graph.role(owner) !== undefined, because: "owner_missing" });
     return found.sort();
   }
 

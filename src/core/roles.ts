@@ -5,7 +5,7 @@ import { accountOf, identifierOf, isRoleId, kindOf, type RoleId } from "../model
 import type { Caller, Grant, Resource } from "../model/types";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
-import type { GrantQuery, Page, RoleView } from "./operations";
+import type { GrantQuery, Page, RoleEdge, RoleView } from "./operations";
 import type { Projection } from "./projection";
 
 export interface Roles {
@@ -13,6 +13,7 @@ export interface Roles {
   held(caller: Caller, id: RoleId): Promise<readonly RoleId[]>;
   memberships(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
   members(caller: Caller, id: RoleId, query: GrantQuery): Promise<Page<Grant>>;
+  graph(caller: Caller, id: RoleId): Promise<readonly RoleEdge[]>;
   addMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
   removeMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
 }
@@ -51,6 +52,11 @@ export function createRoles({ projection, gate }: { readonly projection: Project
         page(sortedGrants(graph.members(id)), (grant) => grant.member, query),
       ),
 
+    graph: (caller, id) =>
+      gate.release(caller, { operation: "role.graph", resource: id }, (graph) =>
+        edgesAround(graph, id).filter(({ parent }) => graph.sees(caller.role, parent)),
+      ),
+
     async addMember(caller, role, member) {
       const graph = projection.graph();
       const policy = policyOf(graph, caller, role);
@@ -85,6 +91,18 @@ export function createRoles({ projection, gate }: { readonly projection: Project
       );
     },
   };
+}
+
+/** All memberships of the roles above and their direct members, and all below; sorted. */
+function edgesAround(graph: Graph, id: RoleId): readonly RoleEdge[] {
+  const members = new Set(graph.held(id));
+  const below = new Set([id]);
+  // A Set iterates what is added meanwhile: it is its own queue.
+  for (const role of below) for (const { member } of graph.members(role)) below.add(member);
+  for (const role of below) members.add(role);
+  const edges = [...members].flatMap((parent) => [...graph.members(parent)].map(({ member }): RoleEdge => ({ parent, child: member })));
+  const byBoth = new Map(edges.map((edge) => [JSON.stringify([edge.parent, edge.child]), edge]));
+  return [...byBoth].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, edge]) => edge);
 }
 
 function sortedGrants(grants: Iterable<Grant>): readonly Grant[] {

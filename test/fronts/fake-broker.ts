@@ -143,6 +143,15 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
       if (kindOf(role) === "group") throw fail({ code: "unsupported", kind: "method", what: `rotation of ${role}` });
       return SecretBytes.ofText("newkey");
     },
+    async ownApiKeyAge(proof) {
+      return { role: proven(proof.secret, proof.role), rotatedAt: now };
+    },
+    async apiKeyAge(caller, role) {
+      if (role === caller.role) throw fail({ code: "unauthenticated", reason: "weak" });
+      assertMay(caller, role, "update");
+      if (kindOf(role) === "group") throw fail({ code: "unsupported", kind: "method", what: `the API key of ${role}` });
+      return { role, rotatedAt: now };
+    },
     async changePassword(proof, password) {
       if (kindOf(proven(proof.secret, proof.role)) === "host") throw fail({ code: "forbidden" });
       if (password.byteLength < 12) throw fail({ code: "malformed", where: "password", kind: "validation", expected: "12-128 characters" });
@@ -215,6 +224,10 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
     async heldRoles(caller, id) {
       assertVisible(caller, id);
       return [ops, id];
+    },
+    async roleGraph(caller, id) {
+      assertVisible(caller, id);
+      return [{ parent: ops, child: id }];
     },
     memberships: async (_caller, id) => ({
       items: [{ role: ops, member: id, adminOption: false, ownership: false, policy: root }],

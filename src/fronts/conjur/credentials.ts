@@ -9,12 +9,15 @@ import type { BasicProof, Broker } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import type { RoleId } from "../../model/ids";
 import { SecretBytes } from "../../model/secret-bytes";
+import type { Caller } from "../../model/types";
 import { queryOf } from "../form";
 import { print } from "../front";
 import { type ConjurApp, type ConjurEnv, isBasic, mustBeKnown } from "./access";
 import { rotationFailures } from "./errors";
 import { accountName, assertSegment, roleOfLogin, roleParameter } from "./names";
-import { apiKeyWire, basicOf, empty } from "./wire";
+import { apiKeyAgeWire, apiKeyWire, basicOf, empty } from "./wire";
+
+const apiKeyPath = "/:authenticator{authn[^/]*}/:account/api_key";
 
 export function addCredentials(app: ConjurApp, broker: Broker): void {
   app.get("/authn/:account/login", async (c) => {
@@ -30,16 +33,18 @@ export function addCredentials(app: ConjurApp, broker: Broker): void {
   });
 
   // One key, whichever authenticator it is asked of.
-  app.put("/:authenticator{authn[^/]*}/:account/api_key", async (c) => {
-    const asked = roleAsked(c, c.req.param("account"));
-    const header = c.req.header("authorization") ?? "";
-    if (asked !== undefined && !isBasic(header)) return rotateOther(c, broker, asked);
-    // With a token and no role this is one's own key again, for which the token is too weak a proof.
-    if (c.get("caller") !== undefined)
-      throw new PosternError({ code: "unauthenticated", reason: "weak", because: "own_key_needs_own_key" });
-    const proof = begin(c, c.req.param("account"));
-    assertSelf(proof, asked);
-    return print(apiKeyWire(await broker.rotateOwnApiKey(proof, c.env.context)));
+  app.put(apiKeyPath, async (c) => {
+    const account = c.req.param("account");
+    const other = otherRole(c, account);
+    if (other !== undefined) return print(apiKeyWire(await broker.rotateApiKey(other.caller, other.role)));
+    return print(apiKeyWire(await broker.rotateOwnApiKey(ownProof(c, account), c.env.context)));
+  });
+
+  app.get(apiKeyPath, async (c) => {
+    const account = c.req.param("account");
+    const other = otherRole(c, account);
+    if (other !== undefined) return print(apiKeyAgeWire(await broker.apiKeyAge(other.caller, other.role)));
+    return print(apiKeyAgeWire(await broker.ownApiKeyAge(ownProof(c, account), c.env.context)));
   });
 }
 
@@ -49,11 +54,22 @@ interface RoleAsked {
   readonly role: RoleId | undefined;
 }
 
-async function rotateOther(c: Context<ConjurEnv>, broker: Broker, asked: RoleAsked): Promise<Response> {
+/** The caller and the other role whose key a token's bearer asks for; undefined where it is one's own key that is asked for. */
+function otherRole(c: Context<ConjurEnv>, account: string): { readonly caller: Caller; readonly role: RoleId } | undefined {
+  const asked = roleAsked(c, account);
+  if (asked === undefined || isBasic(c.req.header("authorization") ?? "")) return undefined;
   const caller = mustBeKnown(c.get("caller"));
   c.set("failures", rotationFailures(caller.role, asked.text));
   if (asked.role === undefined) throw new PosternError({ code: "not_found", target: asked.text });
-  return print(apiKeyWire(await broker.rotateApiKey(caller, asked.role)));
+  return { caller, role: asked.role };
+}
+
+/** What proves that the key asked for is one's own. With a token and no role it is one's own as well, and the token too weak a proof. */
+function ownProof(c: Context<ConjurEnv>, account: string): BasicProof {
+  if (c.get("caller") !== undefined) throw new PosternError({ code: "unauthenticated", reason: "weak", because: "own_key_needs_own_key" });
+  const proof = begin(c, account);
+  assertSelf(proof, roleAsked(c, account));
+  return proof;
 }
 
 function roleAsked(c: Context<ConjurEnv>, account: string): RoleAsked | undefined {

@@ -1,5 +1,5 @@
 /**
- * Looking at roles and changing who holds them. The query names the action; of several, the first in this order: all, memberships, members.
+ * Looking at roles and changing who holds them. The query names the action; of several, the first in this order: graph, all, memberships, members.
  *
  * Source: Conjur 5.3.1, app/controllers/roles_controller.rb.
  */
@@ -21,7 +21,7 @@ const rolePath = "/roles/:account/:kind/:id{.+}";
 export function addRoles(app: ConjurApp, broker: Broker): void {
   app.get(rolePath, async (c) => {
     const { caller, role, query } = roleRequest(c, c.req.param());
-    if (query.has("graph")) throw noRoute();
+    if (query.has("graph")) return print(jsonWire(200, await broker.roleGraph(caller, role)));
     if (query.has("all")) return held(broker, caller, role, query);
     if (query.has("memberships")) return grants(query, role, (asked) => broker.memberships(caller, role, asked));
     if (query.has("members")) return grants(query, role, (asked) => broker.members(caller, role, asked));

@@ -7,6 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import * as v from "valibot";
 import type {
+  ApiKeyAge,
   AuthenticatorList,
   CreatedHost,
   IssuedHostFactoryToken,
@@ -83,6 +84,11 @@ export function sessionWire(session: Session, acceptEncoding: string | undefined
 
 function acceptsBase64(acceptEncoding: string | undefined): boolean {
   return (acceptEncoding ?? "").split(",").some((item) => item.trim().toLowerCase() === "base64");
+}
+
+/** When a key was made, under the name the wire has for it. */
+export function apiKeyAgeWire({ role, rotatedAt }: ApiKeyAge): Wire {
+  return jsonWire(200, { role, timestamp: isoTime(rotatedAt) });
 }
 
 /** An API key, as text without a line break. */

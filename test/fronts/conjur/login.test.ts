@@ -151,6 +151,39 @@ const cases: readonly Case[] = [
     json: { error: { code: "method_not_allowed", message: "CONJ00126E Role 'group:ops' has no API key to rotate" } },
   },
   { ask: "PUT /authn/acme/api_key?role=user:alice&role=user:admin", as: admin, status: 400 },
+  { ask: "PUT /authn-ldap/acme/api_key", ...basic("alice"), status: 200, text: "newkey" },
+  { ask: "PUT /authn-iam/acme/api_key?role=host:apps/web", as: admin, status: 200, text: "newkey" },
+  { ask: "PUT /authn-ldap/acme/api_key", as: admin, status: 401 },
+  { ask: "POST /authn/acme/api_key", ...basic("alice"), status: 404 },
+  // How old they are.
+  {
+    ask: "GET /authn/acme/api_key",
+    ...basic("alice"),
+    status: 200,
+    json: { role: "acme:user:alice", timestamp: "2025-11-10T09:12:13.000+00:00" },
+    has: { "content-type": "application/json; charset=utf-8" },
+  },
+  { ask: "HEAD /authn/acme/api_key", ...basic("alice"), status: 200, text: "" },
+  { ask: "GET /authn/acme/api_key?role=user:alice", ...basic("alice"), status: 200 },
+  { ask: "GET /authn/acme/api_key?role=user:admin", ...basic("alice"), ...refusedByNothing },
+  { ask: "GET /authn/acme/api_key", ...basic("alice", "wrong"), ...refusedByNothing },
+  { ask: "GET /authn/acme/api_key", ...refusedByNothing },
+  {
+    ask: "GET /authn/acme/api_key",
+    as: admin,
+    status: 401,
+    json: { error: { code: "unauthorized", message: "Credential strength is insufficient" } },
+  },
+  {
+    ask: "GET /authn/acme/api_key?role=host:apps/web",
+    as: admin,
+    status: 200,
+    json: { role: "acme:host:apps/web", timestamp: "2025-11-10T09:12:13.000+00:00" },
+  },
+  { ask: "GET /authn/acme/api_key?role=host:apps/web", as: "acme:host:apps/web", status: 401 },
+  { ask: "GET /authn/acme/api_key?role=acme:user:alice", as: "acme:host:apps/web", status: 404 },
+  { ask: "GET /authn/acme/api_key?role=group:ops", as: admin, status: 405 },
+  { ask: "GET /authn/acme/api_key?role=host:apps/web", ...refusedByNothing },
 ];
 
 describe("logging in at Conjur's front", () => {

@@ -155,7 +155,9 @@ const cases: readonly Case[] = [
   { ask: "GET /roles/acme/group/ops?members&count=true", as: admin, status: 200, json: { count: 7 } },
   { ask: "GET /roles/acme/group/ops?members&kind=nonsense", as: admin, status: 200, json: [] },
   { ask: "GET /roles/acme/group/ops?members&limit=0", as: admin, status: 422 },
-  { ask: "GET /roles/acme/group/ops?graph", as: admin, status: 404 },
+  { ask: "GET /roles/acme/group/ops?graph", as: admin, status: 200, json: [{ parent: "acme:group:ops", child: "acme:group:ops" }] },
+  { ask: "GET /roles/acme/host/apps%2Fweb?all&graph", as: web, status: 200, json: [{ parent: "acme:group:ops", child: web }] },
+  { ask: "GET /roles/acme/group/ops?graph", as: web, status: 404, json: missing("group", "ops", "Group") },
   // Members by API.
   { ask: "POST /roles/acme/group/ops?members&member=acme:user:alice", as: admin, status: 204, text: "" },
   { ask: "POST /roles/acme/group/ops?members&member=user:alice", as: admin, status: 204 },

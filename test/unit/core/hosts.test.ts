@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { roleOfLogin } from "../../../src/core/sessions";
+import type { Failure } from "../../../src/model/failures";
 import { parseAccount } from "../../../src/model/ids";
 import { failureOfWork } from "../../support/failing";
 import { createHouse, type House, secret, textOf } from "../../support/house";
@@ -80,6 +81,44 @@ describe("an API key", () => {
     expect((await failureOfWork(made.broker.rotateApiKey(bob, made.id("host:near")))).code).toBe("forbidden");
     expect((await failureOfWork(made.broker.rotateApiKey(bob, made.id("host:absent")))).code).toBe("not_found");
     expect((await failureOfWork(made.broker.rotateApiKey(bob, made.id("group:g")))).code).toBe("unsupported");
+  });
+
+  test("tells its age to its role by the key, and to another by the right to rotate it", async () => {
+    const made = await house();
+    const bornAt = made.clock.now();
+    made.clock.advance(60_000);
+    const bob = await made.session("user:bob");
+    const ageOf = (role: string) => made.broker.apiKeyAge({ ...bob, context: made.context() }, made.id(role));
+    expect(await ageOf("host:app")).toEqual({ role: made.id("host:app"), rotatedAt: bornAt });
+    const rotated = await made.broker.rotateApiKey({ ...bob, context: made.context() }, made.id("host:app"));
+    expect((await ageOf("host:app")).rotatedAt).toBe(bornAt + 60_000);
+    const own = await made.broker.ownApiKeyAge(basic(made, "host:app", textOf(rotated)), made.context());
+    expect(own).toEqual({ role: made.id("host:app"), rotatedAt: bornAt + 60_000 });
+    expect(made.lastAudit()).toMatchObject({ operation: "api_key.age", allowed: true, role: made.id("host:app") });
+    for (const [role, code] of [
+      ["user:bob", "unauthenticated"],
+      ["host:near", "forbidden"],
+      ["host:absent", "not_found"],
+      ["group:g", "unsupported"],
+    ] as const) {
+      expect((await failureOfWork(ageOf(role))).code).toBe(code);
+      expect(made.lastAudit()).toMatchObject({ operation: "api_key.age", allowed: false });
+    }
+    const wrong = made.broker.ownApiKeyAge(basic(made, "host:app", "wrong"), made.context());
+    expect((await failureOfWork(wrong)).code).toBe("unauthenticated");
+  });
+
+  test("is not left behind by a rotation that comes after its role went", async () => {
+    const made = await house();
+    let rotation: Promise<Failure> | undefined;
+    // Decided while the removal is being stored, and carried out after it.
+    made.store.beforeNextCommit(async () => {
+      rotation = failureOfWork(made.broker.rotateApiKey(made.admin, made.id("host:app")));
+    });
+    await made.load("- !delete { record: !host app }", "update");
+    expect((await rotation)?.code).toBe("not_found");
+    const newest = made.store.commits.at(-1)?.changes ?? [];
+    expect(newest.map(({ type }) => type)).not.toContain("put_credential");
   });
 
   test("rotated while the password changes is not undone by it", async () => {

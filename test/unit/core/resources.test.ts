@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseId, parseRoleId } from "../../../src/model/ids";
+import type { Caller } from "../../../src/model/types";
 import { failureOfWork } from "../../support/failing";
 import { createHouse, type House } from "../../support/house";
 
@@ -70,6 +71,23 @@ describe("a list of resources", () => {
   });
 });
 
+describe("a list by owner", () => {
+  test("of one who is not there, or owns nothing one sees and is not seen, is not found alike", async () => {
+    const made = await house();
+    const bob = await made.session("user:bob");
+    const listed = (owner: string) => made.broker.listResources(bob, { owner: parseRoleId(`acme:${owner}`) });
+    const hidden = await failureOfWork(listed("user:eve"));
+    expect(hidden).toMatchObject({ code: "not_found", hidden: true });
+    expect(made.lastAudit()).toMatchObject({ operation: "resource.list", allowed: false, because: "owner_missing" });
+    expect(await failureOfWork(listed("user:absent"))).toMatchObject({ code: "not_found", hidden: false });
+    expect((await failureOfWork(made.broker.countResources(bob, { owner: parseRoleId("acme:user:eve") }))).code).toBe("not_found");
+    // One's own name and that of a role one holds are no secrets, nor is who owns what one sees.
+    expect((await listed("user:bob")).total).toBe(0);
+    expect((await listed("group:staff")).total).toBe(0);
+    expect((await listed("policy:app")).items.map(({ resource }) => String(resource.id))).toEqual(["acme:variable:app/db/password"]);
+  });
+});
+
 describe("a check", () => {
   test("tells what a role can, and false for what the caller cannot see", async () => {
     const made = await house();
@@ -107,6 +125,22 @@ describe("roles", () => {
     expect(held.map(String)).toEqual(["acme:host:app/web", "acme:layer:app"]);
     const bob = await made.session("user:bob");
     expect((await failureOfWork(made.broker.members(bob, parseRoleId("acme:group:staff"), {}))).code).toBe("not_found");
+  });
+
+  test("show as a graph what is above, beside and below them, as far as the caller sees the parents", async () => {
+    const made = await house();
+    await made.load("- !group all\n- !grant { role: !group all, members: [ !group staff, !host app/web ] }");
+    const edges = async (caller: Caller, role: string) =>
+      (await made.broker.roleGraph(caller, parseRoleId(`acme:${role}`)))
+        .filter(({ child }) => child !== "acme:user:admin")
+        .map(({ parent, child }) => `${parent} ${child}`.replaceAll("acme:", ""));
+    expect(await edges(made.admin, "group:staff")).toEqual(["group:all group:staff", "group:all host:app/web", "group:staff user:bob"]);
+    expect(await edges(made.admin, "user:bob")).toEqual(["group:all group:staff", "group:all host:app/web", "group:staff user:bob"]);
+    await made.load("- !permit { role: !user bob, privileges: [ read ], resource: !group staff }");
+    expect(await edges(await made.session("user:bob"), "group:staff")).toEqual(["group:staff user:bob"]);
+    expect((await failureOfWork(made.broker.roleGraph(await made.session("user:eve"), parseRoleId("acme:group:staff")))).code).toBe(
+      "not_found",
+    );
   });
 
   test("take new members by the right on their policy, once, and no circles", async () => {
