@@ -6,7 +6,7 @@
  * address of a key that a token brings along (`jwk`, `jku`, `x5u`, `x5c`) is ignored.
  */
 
-import { createPublicKey, hash, type KeyObject, verify } from "node:crypto";
+import { constants, createPublicKey, hash, type KeyObject, verify } from "node:crypto";
 import * as v from "valibot";
 import type { CheckList } from "../model/failures";
 import type { SecretBytes } from "../model/secret-bytes";
@@ -15,8 +15,12 @@ import { isObject, type JsonObject, readJsonObject } from "./strict-json";
 
 export { isObject, type JsonObject };
 
-/** How a signature may be made: RSA with PKCS #1 v1.5 padding. Symmetric ones and none never count, whatever a caller allows. */
-export type JwtAlgorithm = "RS256" | "RS384" | "RS512";
+/** How a signature may be made (RFC 7518, 3.1). Symmetric ones and none are not among them, whatever a caller allows. */
+export const jwtAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"] as const;
+export type JwtAlgorithm = (typeof jwtAlgorithms)[number];
+
+/** What a key can be used with: RSA, or the one elliptic curve it is on. */
+export type KeyFamily = "RSA" | "P-256" | "P-384" | "P-521";
 
 /** A token in its parts, well-formed and not yet believed. */
 export interface Jwt {
@@ -34,6 +38,7 @@ export interface VerificationKey {
   readonly issuer?: string;
   /** The only algorithm it may be used with, when its set says one. */
   readonly algorithm?: JwtAlgorithm;
+  readonly family: KeyFamily;
   readonly material: string;
   readonly key: KeyObject;
 }
@@ -61,15 +66,16 @@ const shownLength = 64;
 // The end of the year 9999: what is later is no time, and seconds up to here stay exact as milliseconds.
 const lastSecond = 253_402_300_799;
 
-const Jwk = v.object({
-  kty: v.literal("RSA"),
+const common = {
   kid: v.pipe(v.string(), v.minLength(1), v.maxLength(maxKeyIdLength)),
-  n: v.string(),
-  e: v.string(),
   use: v.optional(v.literal("sig")),
-  alg: v.optional(v.picklist(["RS256", "RS384", "RS512"])),
+  alg: v.optional(v.picklist(jwtAlgorithms)),
   issuer: v.optional(v.string()),
-});
+};
+const Jwk = v.variant("kty", [
+  v.object({ kty: v.literal("RSA"), n: v.string(), e: v.string(), ...common }),
+  v.object({ kty: v.literal("EC"), crv: v.picklist(["P-256", "P-384", "P-521"]), x: v.string(), y: v.string(), ...common }),
+]);
 const Jwks = v.object({ keys: v.pipe(v.array(v.unknown()), v.maxLength(maxKeys)) });
 
 /**
@@ -98,13 +104,34 @@ export function parseJwt(token: SecretBytes, algorithms: readonly JwtAlgorithm[]
   return { keyId, algorithm, claims, signedBytes: bytes.subarray(0, second), signature };
 }
 
-/** Whether the key signed the token. */
+/** Whether the key signed the token. A key is used with the algorithms of its own family alone, and where its set names one, with that one. */
 export function hasValidSignature(jwt: Jwt, key: VerificationKey): boolean {
-  if (key.algorithm !== undefined && key.algorithm !== jwt.algorithm) return false;
-  return verify(digests[jwt.algorithm], jwt.signedBytes, key.key, jwt.signature);
+  const { family, digest, options } = methods[jwt.algorithm];
+  if (key.family !== family || (key.algorithm !== undefined && key.algorithm !== jwt.algorithm)) return false;
+  return verify(digest, jwt.signedBytes, { key: key.key, ...options }, jwt.signature);
 }
 
-const digests = { RS256: "RSA-SHA256", RS384: "RSA-SHA384", RS512: "RSA-SHA512" } as const;
+interface Method {
+  readonly family: KeyFamily;
+  readonly digest: string;
+  readonly options: { readonly padding: number; readonly saltLength?: number } | { readonly dsaEncoding: "ieee-p1363" };
+}
+
+const pkcs1 = { padding: constants.RSA_PKCS1_PADDING };
+// The salt is as long as the digest, no shorter (RFC 7518, 3.5).
+const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+const ecdsa = { dsaEncoding: "ieee-p1363" } as const;
+const methods: Readonly<Record<JwtAlgorithm, Method>> = {
+  RS256: { family: "RSA", digest: "sha256", options: pkcs1 },
+  RS384: { family: "RSA", digest: "sha384", options: pkcs1 },
+  RS512: { family: "RSA", digest: "sha512", options: pkcs1 },
+  PS256: { family: "RSA", digest: "sha256", options: pss },
+  PS384: { family: "RSA", digest: "sha384", options: pss },
+  PS512: { family: "RSA", digest: "sha512", options: pss },
+  ES256: { family: "P-256", digest: "sha256", options: ecdsa },
+  ES384: { family: "P-384", digest: "sha384", options: ecdsa },
+  ES512: { family: "P-521", digest: "sha512", options: ecdsa },
+};
 
 /**
  * Judges `nbf`, `iat` and the span to `exp`, and returns the instant of `exp`, which the caller compares with its clock: an expired token may fail on
@@ -131,9 +158,9 @@ export function judgeTimes(claims: JsonObject, rules: TimeRules, now: Instant, c
 }
 
 /**
- * The usable keys of a JWK set: RSA of 2048 to 8192 bits, named, for signatures. Others are passed over, so the result may be empty; of two with one
- * name the first counts. Undefined when the document is no key set or holds more than 1000 keys. Reads `n` and `e` alone: a certificate in `x5c` wraps
- * the same key and proves nothing.
+ * The usable keys of a JWK set: RSA of 2048 to 8192 bits or a point on P-256, P-384 or P-521, named, for signatures. Others are passed over, so the
+ * result may be empty; of two with one name the first counts. Undefined when the document is no key set or holds more than 1000 keys. Reads the public
+ * numbers alone: a certificate in `x5c` wraps the same key and proves nothing.
  */
 export function readKeySet(document: unknown): KeySet | undefined {
   const parsed = v.safeParse(Jwks, document);
@@ -154,11 +181,15 @@ export function tokenDigest(token: SecretBytes): string {
 function importKey(candidate: unknown): VerificationKey | undefined {
   const parsed = v.safeParse(Jwk, candidate);
   if (!parsed.success) return undefined;
-  const { kid, n, e, issuer, alg } = parsed.output;
-  const key = importRsa(n, e);
-  if (key === undefined || !isStrong(key)) return undefined;
+  const jwk = parsed.output;
+  const { kid, issuer, alg } = jwk;
+  const family = jwk.kty === "EC" ? jwk.crv : "RSA";
+  if (alg !== undefined && methods[alg].family !== family) return undefined;
+  const key = imported(jwk.kty === "EC" ? { kty: "EC", crv: jwk.crv, x: jwk.x, y: jwk.y } : { kty: "RSA", n: jwk.n, e: jwk.e });
+  if (key === undefined || (family === "RSA" && !isStrong(key))) return undefined;
+  const material = jwk.kty === "EC" ? `${jwk.crv}.${jwk.x}.${jwk.y}` : `${jwk.n}.${jwk.e}`;
   const said = { ...(issuer === undefined ? {} : { issuer }), ...(alg === undefined ? {} : { algorithm: alg }) };
-  return { keyId: kid, material: `${n}.${e}`, key, ...said };
+  return { keyId: kid, family, material, key, ...said };
 }
 
 function isStrong(key: KeyObject): boolean {
@@ -167,9 +198,9 @@ function isStrong(key: KeyObject): boolean {
   return isOddExponent && modulusLength >= minModulusBits && modulusLength <= maxModulusBits;
 }
 
-function importRsa(n: string, e: string): KeyObject | undefined {
+function imported(jwk: Readonly<Record<string, string>>): KeyObject | undefined {
   try {
-    return createPublicKey({ key: { kty: "RSA", n, e }, format: "jwk" });
+    return createPublicKey({ key: { ...jwk }, format: "jwk" });
   } catch {
     // One broken key must not take the good ones of its set away.
     return undefined;

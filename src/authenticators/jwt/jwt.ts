@@ -1,5 +1,5 @@
 /**
- * Verifies tokens of any issuer that signs JWTs with RSA: continuous integration, clusters, identity providers.
+ * Verifies tokens of any issuer that signs JWTs: continuous integration, clusters, identity providers.
  *
  * Whose keys count, which issuer and audience, and which claim names the host are the operator's settings; nothing of that is taken from the token. Last of
  * all comes whether the token has expired, so that `expired` is said of genuine tokens alone.
@@ -11,7 +11,7 @@ import { type CheckList, createCheckList } from "../../model/failures";
 import type { Authenticator } from "../../model/ports";
 import { type Issuers, trustedIssuer } from "../issuer";
 import { attributesOf, readClaimSettings } from "./claim-settings";
-import { type KeySource, readKeySource } from "./key-source";
+import { type KeySource, readAlgorithms, readKeySource } from "./key-source";
 
 export interface JwtAuthenticatorDeps {
   readonly issuers: Issuers;
@@ -39,7 +39,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
     type: "authn-jwt",
     settings: [
       ...["jwks-uri", "provider-uri", "public-keys", "ca-cert", "issuer", "audience"],
-      ...["token-app-property", "identity-path", "enforced-claims", "claim-aliases"],
+      ...["token-app-property", "identity-path", "enforced-claims", "claim-aliases", "algorithms"],
     ].map((name) => ({ name, required: false })),
     restrictions: { required: [], permitted: "any", exclusive: [], ignoreCase: false, form: "service", oneOf: "any", isStrict: true },
     namesRoles: true,
@@ -48,9 +48,10 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
     async verify(credential, settings, now) {
       const checks: CheckList = createCheckList();
       const source = readKeySource(settings, checks);
+      const algorithms = readAlgorithms(settings, checks);
       const { identityClaim, identityPath, restrictions } = readClaimSettings(settings, checks);
       if (credential.kind !== "token") checks.fail("credential_kind", "no token");
-      const token = parseJwt(credential.value, ["RS256", "RS384", "RS512"], checks);
+      const token = parseJwt(credential.value, algorithms, checks);
       const key = (await keysOf(source, token.keyId, checks)).get(token.keyId);
       if (key === undefined) checks.fail("signing_key", `there is no key ${token.keyId}`);
       checks.pass("signing_key", token.keyId);
@@ -84,6 +85,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
     async status(settings) {
       const checks: CheckList = createCheckList();
       const source = readKeySource(settings, checks);
+      readAlgorithms(settings, checks);
       readClaimSettings(settings, checks);
       await keysOf(source, undefined, checks);
     },

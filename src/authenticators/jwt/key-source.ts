@@ -1,6 +1,6 @@
 /** Where the keys of a JWT service come from, and whose tokens they sign: the settings `jwks-uri`, `provider-uri`, `public-keys`, `ca-cert`, `issuer`. */
 
-import { type KeySet, readKeySet } from "../../crypto/jwt";
+import { type JwtAlgorithm, jwtAlgorithms, type KeySet, readKeySet } from "../../crypto/jwt";
 import type { CheckList } from "../../model/failures";
 import type { AuthenticatorSettings } from "../../model/ports";
 import type { IssuerSource } from "../issuer";
@@ -9,6 +9,8 @@ export type KeySource =
   | { readonly kind: "fetched"; readonly source: IssuerSource; readonly issuer: string }
   | { readonly kind: "given"; readonly keys: KeySet; readonly issuer: string };
 
+// What Conjur takes. Clusters and workload identities that sign with elliptic curves say so in the variable `algorithms`.
+const usualAlgorithms: readonly JwtAlgorithm[] = ["RS256", "RS384", "RS512"];
 const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/u;
 
 /**
@@ -40,6 +42,16 @@ export function readKeySource(settings: AuthenticatorSettings, checks: CheckList
   const base = text.replace(/\/+$/u, "");
   const source = { documentUrl: `${base}/.well-known/openid-configuration`, accepts: sameIssuer(base), ...common };
   return { kind: "fetched", source, issuer: settings.issuer ?? text };
+}
+
+/** Which signatures count: the setting `algorithms`, a list with commas. Fails the check `algorithms`. */
+export function readAlgorithms(settings: AuthenticatorSettings, checks: CheckList): readonly JwtAlgorithm[] {
+  const text = settings.algorithms;
+  if (text === undefined) return usualAlgorithms;
+  const named = text.split(",").map((name) => name.trim());
+  const known = jwtAlgorithms.filter((algorithm) => named.includes(algorithm));
+  checks.expect(known.length === named.length, "algorithms", `${text}; each once, of ${jwtAlgorithms.join(", ")}`);
+  return known;
 }
 
 /** A provider's document must name the provider it was asked for (OpenID Connect Discovery 1.0, 4.3). */

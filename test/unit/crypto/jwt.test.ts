@@ -214,7 +214,14 @@ describe("a key set", () => {
     const good = jwkOf(signingKey(0));
     const bad = [
       { ...good, kid: "enc", use: "enc" },
-      { ...good, kid: "alg", alg: "PS256" },
+      { ...good, kid: "alg", alg: "ES256" },
+      { ...good, kid: "hmac", alg: "HS256" },
+      { ...elliptic, kid: "ec-alg", alg: "ES384" },
+      { ...elliptic, kid: "ec-rsa", alg: "RS256" },
+      { ...elliptic, kid: "ec-off", x: elliptic.y },
+      { ...elliptic, kid: "ec-y", y: "" },
+      { ...elliptic, kid: "ec-curve", crv: "secp256k1" },
+      { ...elliptic, kid: "ec-kty", kty: "RSA" },
       { ...good, kid: undefined },
       { ...good, kid: "" },
       { ...good, kid: 7 },
@@ -227,13 +234,13 @@ describe("a key set", () => {
       { ...good, kid: "kty", kty: "oct", k: "c2VjcmV0" },
       { ...good, kid: "huge", n: Buffer.alloc(2048, 0xff).toString("base64url") },
       { ...weak, kid: "weak" },
-      { ...elliptic, kid: "ec" },
       null,
       "key",
       7,
     ];
     const keys = readKeySet({ keys: [...bad, good] });
     expect([...(keys?.keys() ?? [])]).toEqual(["key-a"]);
+    expect([...(readKeySet({ keys: [{ ...elliptic, kid: "ec" }] })?.keys() ?? [])]).toEqual(["ec"]);
   });
 
   test("keeps the first of two keys with one name", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { sign } from "node:crypto";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { createIssuers } from "../../../../src/authenticators/issuer";
 import { createJwtAuthenticator } from "../../../../src/authenticators/jwt/jwt";
 import type { AuthenticatorSettings } from "../../../../src/model/ports";
@@ -115,6 +115,21 @@ describe("a token of a JWT service", () => {
     strict.web.pages.set(keysUrl, { keys: [jwkOf(key, { alg: "RS256" })] });
     const text = `${signed}.${sign(digest, Buffer.from(signed), key.privateKey).toString("base64url")}`;
     expect(await failureFrom(() => strict.verify(text))).toMatchObject({ because: "signature" });
+  });
+
+  test("is signed with an elliptic curve only where the service says so", async () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const bench = createBench();
+    bench.web.pages.set(keysUrl, { keys: [{ ...publicKey.export({ format: "jwk" }), kid: "ec" }, jwkOf(signingKey(0))] });
+    const signed = `${part({ typ: "JWT", alg: "ES256", kid: "ec" })}.${part(claimsOf())}`;
+    const signature = sign("sha256", Buffer.from(signed), { key: privateKey, dsaEncoding: "ieee-p1363" });
+    const text = `${signed}.${signature.toString("base64url")}`;
+    expect(await failureFrom(() => bench.verify(text))).toMatchObject({ because: "token_algorithm" });
+    expect((await bench.verify(text, { ...base, algorithms: "ES256, RS512" })).subject).toBe("job-7");
+    // And what it does not name is out, though it is usual.
+    expect(await failureFrom(() => bench.verify(signToken(claimsOf()), { ...base, algorithms: "ES256" }))).toMatchObject({
+      because: "token_algorithm",
+    });
   });
 
   test("is judged by the provider's own keys, or by keys that were given", async () => {
@@ -248,6 +263,9 @@ describe("the settings of a JWT service", () => {
     ["a claim for the host that is an index", { ...base, "token-app-property": "roles[0]" }, "token_app_property"],
     ["a claim for the host with an empty step", { ...base, "token-app-property": "a//b" }, "token_app_property"],
     ["an enforced claim that is reserved", { ...base, "enforced-claims": "project,iss" }, "enforced_claims"],
+    ["an algorithm that is symmetric", { ...base, algorithms: "RS256,HS256" }, "algorithms"],
+    ["an algorithm that is none", { ...base, algorithms: "none" }, "algorithms"],
+    ["algorithms that are empty", { ...base, algorithms: "," }, "algorithms"],
     ["an alias without a claim", { ...base, "claim-aliases": "team" }, "claim_aliases"],
     ["an alias that is reserved", { ...base, "claim-aliases": "iss:project" }, "claim_aliases"],
     ["an alias for what is reserved", { ...base, "claim-aliases": "team:aud" }, "claim_aliases"],
