@@ -2,6 +2,7 @@
 
 import type { Authenticator, Clock, HttpClient, Logger, Random } from "../model/ports";
 import { createAzureAuthenticator } from "./azure/azure";
+import { createGcpAuthenticator } from "./gcp/gcp";
 import { createIssuers } from "./issuer";
 import { createJwtAuthenticator } from "./jwt/jwt";
 
@@ -20,5 +21,6 @@ export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenti
   return [
     createAzureAuthenticator({ issuers, logger: deps.logger }),
     createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
+    createGcpAuthenticator({ issuers }),
   ];
 }

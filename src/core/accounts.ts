@@ -1,10 +1,11 @@
 /** Accounts and their first administrator, as the operator of the machine makes them. */
 
 import { PosternError } from "../model/failures";
-import { type AccountName, accountOf, makeId, parseAccount, type RoleId } from "../model/ids";
+import { type AccountName, accountOf, parseAccount, type RoleId } from "../model/ids";
 import type { Keyring } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { Caller, Change, RequestContext } from "../model/types";
+import { administratorOf } from "./administrator";
 import type { Credentials } from "./credentials";
 import type { Gate } from "./gate";
 import type { Hosts } from "./hosts";
@@ -30,11 +31,6 @@ export interface AccountsDeps {
   readonly signers: Signers;
   readonly credentials: Credentials;
   readonly hosts: Hosts;
-}
-
-/** The account's first role. It owns itself, which makes it a role that is nobody's resource: it appears in no list. */
-export function administratorOf(account: AccountName): RoleId {
-  return makeId(account, "user", "admin");
 }
 
 export function createAccounts(deps: AccountsDeps): Accounts {

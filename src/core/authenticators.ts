@@ -1,8 +1,8 @@
 /** Which authenticators there are, which are configured by policy, and which are switched on. */
 
-import { PosternError } from "../model/failures";
-import { type AccountName, identifierOf, makeId } from "../model/ids";
-import type { Authenticator, AuthenticatorSettings, Store } from "../model/ports";
+import { type Failure, PosternError } from "../model/failures";
+import { type AccountName, accountOf, identifierOf, makeId } from "../model/ids";
+import type { Authenticator, AuthenticatorSettings, Invitation, Store } from "../model/ports";
 import type { Caller } from "../model/types";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
@@ -18,6 +18,7 @@ export interface Authenticators {
   /** The first variable that is declared without a value, where the authenticator takes that for an error. */
   emptySetting(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): string | undefined;
   list(): AuthenticatorList;
+  invitations(account: string, type: string): Promise<ReadonlyMap<string, Invitation>>;
   setEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
   status(caller: Caller, ref: AuthenticatorRef): Promise<void>;
 }
@@ -65,7 +66,7 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
     const account = graph.account(ref.account);
     if (account === undefined || ref.service?.includes("/") === true)
       throw new PosternError({ code: "unauthenticated", because: "account" });
-    return { account: account.name, name: ref.service === undefined ? ref.authenticator : `${ref.authenticator}/${ref.service}` };
+    return { account: account.name, name: nameOf(ref) };
   }
 
   return {
@@ -99,28 +100,80 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
       });
     },
 
-    status(caller, ref) {
+    async invitations(accountName, type) {
       const graph = projection.graph();
-      const authenticator = byType.get(ref.authenticator);
-      if (authenticator === undefined) {
-        const isBuiltIn = ref.authenticator === "authn";
-        throw isBuiltIn
-          ? new PosternError({ code: "unsupported", what: "status of authn", kind: "feature" })
-          : new PosternError({ code: "not_found", target: ref.authenticator, because: "installed" });
+      const account = graph.account(accountName)?.name;
+      const authenticator = byType.get(type);
+      const found = new Map<string, Invitation>();
+      if (account === undefined || authenticator?.invite === undefined) return found;
+      projection.assertSound(account);
+      for (const { name, service } of servicesOf(graph, account, type)) {
+        if (!isEnabled(graph, account, name)) continue;
+        try {
+          const invitation = await authenticator.invite(settings(graph, account, name, authenticator), service);
+          if (invitation !== undefined) found.set(service, invitation);
+        } catch (error) {
+          // One provider that is away or badly set up must not take the others off the list.
+          if (!(error instanceof PosternError)) throw error;
+        }
       }
-      const { account, name } = locate(graph, ref);
+      return found;
+    },
+
+    async status(caller, ref) {
+      const { authenticator: type } = ref;
+      const early = async (failure: Failure): Promise<PosternError> =>
+        gate.refuse(
+          caller.context,
+          { operation: statusOperation, role: caller.role, authenticator: nameOf(ref), account: ref.account },
+          new PosternError(failure),
+        );
+      const authenticator = byType.get(type);
+      if (authenticator === undefined && type !== "authn") throw await early({ code: "not_found", target: type, because: "installed" });
+      if (authenticator === undefined || authenticator.lacksStatus === true)
+        throw await early({ code: "unsupported", what: `status of ${type}`, kind: "feature", because: "status_not_offered" });
+      const graph = projection.graph();
+      const account = graph.account(ref.account)?.name;
+      if (account === undefined) throw await early({ code: "unauthenticated", because: "account" });
+      const name = nameOf(ref);
       const webservice = makeId(account, "webservice", `conjur/${name}`);
       const statusService = makeId(account, "webservice", `conjur/${name}/status`);
-      return gate.release(caller, { operation: "authenticator.status", resource: statusService, privilege: "read" }, async () => {
+      return gate.release(caller, { operation: statusOperation, resource: statusService, privilege: "read" }, async () => {
         if (graph.resource(webservice) === undefined)
           throw new PosternError({ code: "not_found", target: webservice, because: "webservice" });
         if (!isEnabled(graph, account, name)) throw new PosternError({ code: "unauthenticated", because: "enabled" });
         const values = settings(graph, account, name, authenticator);
         const missing = authenticator.settings.find((setting) => setting.required && values[setting.name] === undefined);
         const absent = missing?.name ?? emptySetting(graph, account, name, authenticator);
-        if (absent !== undefined) throw new PosternError({ code: "unauthenticated", because: `setting_${absent.replaceAll("-", "_")}` });
+        if (absent !== undefined) {
+          const isDeclared = graph.resource(makeId(account, "variable", `conjur/${name}/${absent}`)) !== undefined;
+          throw new PosternError({ code: "unauthenticated", because: settingCheck(absent, isDeclared) });
+        }
         await authenticator.status(values, caller.context.now);
       });
     },
   };
+}
+
+const statusOperation = "authenticator.status";
+
+/** Why a setting is missing: not declared (`setting_provider_uri`), or declared and without a value (`setting_provider_uri_empty`). */
+function settingCheck(setting: string, isDeclared: boolean): string {
+  const check = `setting_${setting.replaceAll("-", "_")}`;
+  return isDeclared ? `${check}_empty` : check;
+}
+
+/** `authn-azure/AzureAE1`, or `authn-gcp` where there is no service. */
+function nameOf({ authenticator, service }: AuthenticatorRef): string {
+  return service === undefined ? authenticator : `${authenticator}/${service}`;
+}
+
+/** The services of one type that the account's policies declare; the service is empty for one without. */
+function servicesOf(graph: Graph, account: AccountName, type: string): readonly { readonly name: string; readonly service: string }[] {
+  return [...graph.webservices()].flatMap(({ id }) => {
+    const [conjur, declared, ...rest] = identifierOf(id).split("/");
+    if (accountOf(id) !== account || conjur !== "conjur" || declared !== type || rest.length > 1) return [];
+    const [service = ""] = rest;
+    return [{ name: service === "" ? type : `${type}/${service}`, service }];
+  });
 }

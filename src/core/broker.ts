@@ -140,6 +140,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     revokeHostFactoryToken: factories.revokeToken,
     createHost: factories.createHost,
     listAuthenticators: authenticators.list,
+    invitations: authenticators.invitations,
     setAuthenticatorEnabled: authenticators.setEnabled,
     authenticatorStatus: authenticators.status,
   };

@@ -8,8 +8,7 @@
 
 import { type Failure, PosternError } from "../model/failures";
 import { type AccountName, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
-import type { Attestation, Authenticator, AuthenticatorSettings, Meter } from "../model/ports";
-import type { SecretBytes } from "../model/secret-bytes";
+import type { Attestation, Authenticator, AuthenticatorSettings, CredentialForm, Meter } from "../model/ports";
 import type { Check, RequestContext } from "../model/types";
 import type { Authenticators } from "./authenticators";
 import type { Credentials } from "./credentials";
@@ -41,6 +40,8 @@ export interface LoginDeps {
 interface Progress {
   readonly checks: Check[];
   attributes: Readonly<Record<string, string>>;
+  /** What the proof's settings say of the session's life. */
+  sessionSeconds?: number;
 }
 
 /** A login by an external authenticator, as far as it is known who is asked for what. */
@@ -112,7 +113,7 @@ export function createLogin(deps: LoginDeps): Login {
       step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
     } catch (refusal) {
       // The same verification that a known role would get: its time must not tell the two apart.
-      await verifyQuietly(authenticator, request.credential, settings, context);
+      await verifyQuietly(authenticator, request, settings, context);
       throw refusal;
     }
     const role = knownRole(graph, request.role, { checks: [], attributes: {} });
@@ -195,12 +196,13 @@ export function createLogin(deps: LoginDeps): Login {
       });
     }
     try {
-      const attestation = await authenticator.verify({ kind: "token", value: credential }, settings, context.now);
+      const attestation = await authenticator.verify({ ...formOf(target.request), value: credential }, settings, context.now);
       progress.checks.push(...attestation.checks);
       const warnings = attestation.warnings.join(",");
       // Of a proof that may say anything, the audit keeps what is evidence; what decided is in the checks.
       const attributes = authenticator.restrictions.permitted === "any" ? {} : attestation.attributes;
       progress.attributes = { ...attestation.evidence, ...attributes, ...(warnings === "" ? {} : { warnings }) };
+      if (attestation.sessionSeconds !== undefined) progress.sessionSeconds = attestation.sessionSeconds;
       return attestation;
     } catch (error) {
       throw withEarlierChecks(error, progress.checks);
@@ -215,7 +217,7 @@ export function createLogin(deps: LoginDeps): Login {
       let session: Session;
       try {
         role = await (request.authenticator === "authn" ? byApiKey : byAuthenticator)(request, context, progress);
-        session = await sessions.issue(role, soundAccountOf(role, request), context.now);
+        session = await sessions.issue(role, soundAccountOf(role, request), context.now, progress.sessionSeconds);
       } catch (error) {
         meter.login(meterLabel(request), false);
         throw await gate.refuse(context, { ...about, attributes: progress.attributes }, error);
@@ -264,13 +266,14 @@ export function createLogin(deps: LoginDeps): Login {
 
 async function verifyQuietly(
   authenticator: Authenticator,
-  credential: SecretBytes | undefined,
+  request: LoginRequest,
   settings: AuthenticatorSettings,
   context: RequestContext,
 ): Promise<void> {
+  const { credential } = request;
   const isComplete = authenticator.settings.every(({ name, required }) => !required || settings[name] !== undefined);
   if (!isComplete || credential === undefined || credential.byteLength === 0) return;
-  await authenticator.verify({ kind: "token", value: credential }, settings, context.now).catch(() => undefined);
+  await authenticator.verify({ ...formOf(request), value: credential }, settings, context.now).catch(() => undefined);
 }
 
 function unauthenticated(because: string, progress: Progress, remedy?: string): PosternError {
@@ -283,6 +286,7 @@ function withEarlierChecks(error: unknown, earlier: readonly Check[]): unknown {
   return new PosternError({ ...error.failure, checks: [...earlier, ...(error.failure.checks ?? [])] }, { cause: error });
 }
 
+const formOf = (request: LoginRequest): CredentialForm => request.form ?? { kind: "token" };
 const isLoginKind = (role: RoleId): boolean => kindOf(role) === "user" || kindOf(role) === "host";
 const nameOf = (request: LoginRequest): string =>
   request.service === undefined ? request.authenticator : `${request.authenticator}/${request.service}`;

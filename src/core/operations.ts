@@ -7,6 +7,7 @@
 
 import type { PolicyProblem } from "../model/failures";
 import type { AccountName, Kind, ResourceId, RoleId } from "../model/ids";
+import type { CredentialForm, Invitation } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type {
   Annotation,
@@ -47,6 +48,8 @@ export interface LoginRequest {
   readonly claimed: string;
   /** Undefined or empty: nothing was presented. */
   readonly credential: SecretBytes | undefined;
+  /** What the credential of an external authenticator is. Default: a token. */
+  readonly form?: CredentialForm;
 }
 
 export interface Session {
@@ -295,6 +298,8 @@ export interface Broker extends SecretReader {
   createHost(request: HostRequest, context: RequestContext): Promise<CreatedHost>;
 
   listAuthenticators(): AuthenticatorList;
+  /** How people begin to sign in by the account's services of one type, by service. What is off, incomplete or unreachable is left out. */
+  invitations(account: string, authenticator: string): Promise<ReadonlyMap<string, Invitation>>;
   setAuthenticatorEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
   /** Throws what is wrong: `forbidden`, `not_found`, `unsupported`, or any failure whose `because` says it. */
   authenticatorStatus(caller: Caller, ref: AuthenticatorRef): Promise<void>;

@@ -6,9 +6,10 @@
  * exclusive ones, then the values. Names are compared as text, never as patterns.
  */
 
-import type { RoleId } from "../model/ids";
+import { accountOf, identifierOf, type RoleId } from "../model/ids";
 import type { Attestation, RestrictionRules } from "../model/ports";
 import type { Annotation, Check } from "../model/types";
+import { administratorOf } from "./administrator";
 import { originOf, reference } from "./explain";
 import type { Graph } from "./graph";
 
@@ -48,6 +49,8 @@ export function checkRestrictions(
     ...(remedy === undefined ? {} : { remedy }),
   });
 
+  const unfit = findUnfit(role, rules, attestation);
+  if (unfit !== undefined) return refused(unfit);
   const missing = findMissing(role, authenticator, rules, conditions, attestation);
   if (missing !== undefined) return refused(missing);
   if (rules.required.length > 0 || rules.oneOf !== undefined) {
@@ -74,6 +77,21 @@ export function checkRestrictions(
     checks.push(check);
   }
   return { checks };
+}
+
+/** What is wrong with the role itself, whatever its annotations. */
+function findUnfit(role: RoleId, rules: RestrictionRules, { attributes }: Attestation): Refusal | undefined {
+  if (rules.refusesAdministrator === true && role === administratorOf(accountOf(role)))
+    return { because: "administrator", check: { check: "administrator", detail: `${role} does not log in this way` } };
+  const { loginEndsIn } = rules;
+  if (loginEndsIn === undefined) return undefined;
+  const ending = loginEndsIn.map((name) => attributes[name] ?? "").join("/");
+  const holds = loginEndsIn.every((name) => attributes[name] !== undefined) && `/${identifierOf(role)}`.endsWith(`/${ending}`);
+  if (holds) return undefined;
+  return {
+    because: "login_mismatch",
+    check: { check: "login_mismatch", detail: `${role} does not end in ${ending}, which the proof says` },
+  };
 }
 
 /** An attribute of a fixed set has a check of its own; a claim that somebody chose must not make names of checks. */
@@ -129,10 +147,11 @@ function findOdd(graph: Graph, authenticator: AuthenticatorName, rules: Restrict
 /** The conditions by attribute name. An empty value counts as absent, unless the rules are strict, and the general form then applies. */
 function conditionsOf(graph: Graph, role: RoleId, { type, service }: AuthenticatorName, rules: RestrictionRules): Conditions {
   const general = `${type}/`;
-  const prefixes = { general: [general], service: [`${general}${service}/`] };
+  const special = `${general}${service}/`;
   const conditions = new Map<string, Annotation>();
   const annotations = [...graph.annotations(role)].filter(({ value }) => value !== "" || rules.isStrict === true);
-  for (const prefix of rules.form === undefined ? [...prefixes.general, ...prefixes.service] : prefixes[rules.form]) {
+  const prefixes = { general: [general], service: [special], none: [] };
+  for (const prefix of rules.form === undefined ? [general, special] : prefixes[rules.form]) {
     for (const annotation of annotations) {
       const name = annotation.name.startsWith(prefix) ? annotation.name.slice(prefix.length) : "";
       if (name !== "" && (rules.isStrict === true || !name.includes("/"))) conditions.set(name, annotation);

@@ -21,7 +21,8 @@ import type { Projection } from "./projection";
 import type { Signers } from "./signers";
 
 export interface Sessions {
-  issue(role: RoleId, account: AccountName, now: Instant): Promise<Session>;
+  /** `lifetimeSeconds` in place of the lifetime for the role's kind, up to the longest there is. */
+  issue(role: RoleId, account: AccountName, now: Instant, lifetimeSeconds?: number): Promise<Session>;
   /** Throws `unauthenticated`; `forbidden` for a role that is gone (no reason) or asks from outside its networks (`address`). */
   verify(token: SecretBytes, context: RequestContext): Caller;
   /** How many verified tokens are remembered. */
@@ -76,10 +77,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   return {
-    async issue(role, account, now) {
-      const isHost = kindOf(role) === "host";
+    async issue(role, account, now, lifetimeSeconds) {
+      const usual = kindOf(role) === "host" ? deps.hostLifetimeSeconds : deps.userLifetimeSeconds;
       const issuedAt = Math.floor(now / 1000);
-      const expiresAt = issuedAt + (isHost ? deps.hostLifetimeSeconds : deps.userLifetimeSeconds);
+      const expiresAt = issuedAt + Math.min(lifetimeSeconds ?? usual, maxLifetimeSeconds);
       const signer = signers.of(account);
       const protectedPart = encode(JSON.stringify({ alg: signer.algorithm, kid: signer.keyId, typ: tokenType }));
       const payload = encode(payloadText({ iat: issuedAt, sub: loginOf(role), exp: expiresAt }));

@@ -200,10 +200,26 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** What an authenticator is shown. `token`: a JWT; `secret`: an API key or password. */
-export interface Credential {
-  readonly kind: "token" | "secret";
-  readonly value: SecretBytes;
+/** What an authenticator is shown, and as what. */
+export type Credential = CredentialForm & { readonly value: SecretBytes };
+
+/**
+ * `token`: a JWT. `secret`: a password or API key, of whoever the request claims to be. `signed_request`: the headers of a request that was signed for
+ * somebody else's service, as JSON. `code`: an authorization code, with what its client kept back since the sign-in began.
+ */
+export type CredentialForm =
+  | { readonly kind: "token" | "signed_request" }
+  | { readonly kind: "secret"; readonly login?: string }
+  | { readonly kind: "code"; readonly nonce: string; readonly verifier: string };
+
+/** Where a person's sign-in begins, and what its client must bring back with the code. */
+export interface Invitation {
+  /** For a list to choose from. */
+  readonly name: string;
+  /** Of the page to open in a browser. */
+  readonly address: string;
+  readonly nonce: string;
+  readonly verifier: string;
 }
 
 /** Values of the variables under an authenticator's webservice, by their names in `Authenticator.settings`; undeclared or empty ones are absent. */
@@ -228,6 +244,8 @@ export interface Attestation {
   readonly account?: string;
   /** In place of the authenticator's own rules, where settings decide them. */
   readonly restrictions?: RestrictionRules;
+  /** How long the session may live, where settings say so; the broker's own bound holds all the same. */
+  readonly sessionSeconds?: number;
 }
 
 /** How the annotations of a role restrict the attributes of a proof. Data, judged by the core. */
@@ -242,12 +260,16 @@ export interface RestrictionRules {
   readonly ignoreCase: boolean;
   /** Names that restrict nothing, though any may. */
   readonly forbidden?: readonly string[];
-  /** Which annotations count: `authn-azure/NAME` and `authn-azure/SERVICE/NAME` (default), or one of the two alone. */
-  readonly form?: "general" | "service";
+  /** Which annotations count: `authn-azure/NAME` and `authn-azure/SERVICE/NAME` (default), one of the two alone, or none. */
+  readonly form?: "general" | "service" | "none";
   /** At least one of these must be there; `any`: at least one at all. */
   readonly oneOf?: readonly string[] | "any";
   /** An annotation without a value is refused instead of passed over, and a name may have slashes. */
   readonly isStrict?: boolean;
+  /** The role's identifier must end in the values of these attributes, as whole segments: `["account-id", "role-name"]` → `…/123456789012/app`. */
+  readonly loginEndsIn?: readonly string[];
+  /** The account's administrator does not log in this way. */
+  readonly refusesAdministrator?: boolean;
   /** The attribute that an annotation's name stands for, where it is another one. */
   readonly aliases?: Readonly<Record<string, string>>;
 }
@@ -263,10 +285,14 @@ export interface Authenticator {
   readonly namesRoles?: boolean;
   /** A setting that is declared and has no value is an error, and not the same as one that is not declared. */
   readonly refusesEmptySettings?: boolean;
+  /** There is nothing that a status could tell, and none is asked for. */
+  readonly lacksStatus?: boolean;
   /** Throws `unauthenticated` (with `because` and the checks made) or `upstream_unavailable`. `expired` only for a proof that verifies but for its end. */
   verify(credential: Credential, settings: AuthenticatorSettings, now: Instant): Promise<Attestation>;
   /** Whether it could verify something now: throws like `verify`, saying what is missing. */
   status(settings: AuthenticatorSettings, now: Instant): Promise<void>;
+  /** How people begin to sign in. Undefined where the settings are not for people; throws like `verify`. */
+  invite?(settings: AuthenticatorSettings, service: string): Promise<Invitation | undefined>;
 }
 
 /** The audit trail. One line per decision. */

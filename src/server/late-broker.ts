@@ -42,6 +42,7 @@ export function lateBroker(broker: () => Broker): Broker {
     revokeHostFactoryToken: async (caller, token) => broker().revokeHostFactoryToken(caller, token),
     createHost: async (request, context) => broker().createHost(request, context),
     listAuthenticators: () => broker().listAuthenticators(),
+    invitations: async (account, authenticator) => broker().invitations(account, authenticator),
     setAuthenticatorEnabled: async (caller, ref, enabled) => broker().setAuthenticatorEnabled(caller, ref, enabled),
     authenticatorStatus: async (caller, ref) => broker().authenticatorStatus(caller, ref),
   };

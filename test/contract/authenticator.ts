@@ -83,7 +83,7 @@ export function authenticatorContract(name: string, setUp: () => AuthenticatorUn
     test("refuses nonsense, naming the check and not the credential", async () => {
       const { authenticator, good, settings, now } = setUp();
       for (const text of ["", "hunter2-hunter2", "....", "\u0000\uffff", `${"x".repeat(40_000)}`]) {
-        const credential: Credential = { kind: good.kind, value: SecretBytes.ofText(text) };
+        const credential: Credential = { ...good, value: SecretBytes.ofText(text) };
         const failure = await failureFrom(() => authenticator.verify(credential, settings, now));
         expect(failure).toMatchObject({ code: "unauthenticated", because: expect.stringMatching(/^[a-z_]+$/) });
         expect(failure.checks?.at(-1)).toMatchObject({ check: failure.because, ok: false });

@@ -270,6 +270,12 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
       };
     },
     listAuthenticators: () => ({ installed: ["authn", "authn-azure"], configured: ["authn", "authn-azure/prod"], enabled: ["authn"] }),
+    invitations: async (account, authenticator) =>
+      new Map(
+        account === "acme" && authenticator === "authn-oidc"
+          ? [["okta", { name: "Okta", address: "https://idp.example/authorize?x=1", nonce: "n1", verifier: "v1" }]]
+          : [],
+      ),
     async setAuthenticatorEnabled(caller, { account, authenticator, service }) {
       const id = parseId(`acme:webservice:conjur/${authenticator}${service === undefined ? "" : `/${service}`}`);
       if (account !== "acme" || !resources.includes(id)) throw fail({ code: "not_found", target: id });

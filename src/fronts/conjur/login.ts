@@ -34,17 +34,22 @@ export function addLogins(app: ConjurApp, broker: Broker): void {
     return finish(c, broker, { ...request, credential: tokenIn(await bodyOf(c)) });
   });
 
-  // One segment fewer: authn-jwt without a login, and for all others a login without a service, which no such service answers.
+  // One segment fewer: those whose token says whose it is, and for all others a login without a service, which no such service answers.
   app.post("/:authenticator{authn-[^/]+}/:first/:second/authenticate", async (c) => {
     const { authenticator, first, second } = c.req.param();
-    const hasOwnLogin = authenticator === "authn-jwt";
-    const request = begin(
-      c,
-      hasOwnLogin ? { authenticator, service: first, account: second, login: "" } : { authenticator, account: first, login: second },
-    );
+    const path = namedByToken.has(authenticator)
+      ? { authenticator, service: first, account: second, login: "" }
+      : { authenticator, account: first, login: second };
+    return finish(c, broker, { ...begin(c, path), credential: tokenIn(await bodyOf(c)) });
+  });
+
+  app.post("/:authenticator{authn-gcp}/:account/authenticate", async (c) => {
+    const request = begin(c, { ...c.req.param(), login: "" });
     return finish(c, broker, { ...request, credential: tokenIn(await bodyOf(c)) });
   });
 }
+
+const namedByToken = new Set(["authn-jwt"]);
 
 /** Reads the path, and counts the attempt before its body is looked at. */
 function begin(c: Context<ConjurEnv>, path: LoginPath): Omit<LoginRequest, "credential"> {
@@ -52,7 +57,9 @@ function begin(c: Context<ConjurEnv>, path: LoginPath): Omit<LoginRequest, "cred
   const { authenticator, service, account, login } = path;
   assertSegment(account);
   const role = login === "" ? undefined : roleOfLogin(account, login);
-  c.env.edge.admitLogin(c.env.context, role ?? `${account}:${login}`);
+  // Whoever the token is of is not known yet; all of them together must not share one bucket, so each address has its own.
+  const claimed = login === "" ? `${account}:${authenticator} from ${c.env.context.clientAddress}` : `${account}:${login}`;
+  c.env.edge.admitLogin(c.env.context, role ?? claimed);
   return { authenticator, account, role, claimed: login, ...(service === undefined ? {} : { service }) };
 }
 

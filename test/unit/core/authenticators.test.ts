@@ -91,7 +91,7 @@ describe("an authenticator's status", () => {
     const status = async () => made.broker.authenticatorStatus(reader, prod);
     expect((await failureOfWork(status())).because).toBe("enabled");
     await made.broker.setAuthenticatorEnabled(made.admin, prod, true);
-    expect((await failureOfWork(status())).because).toBe("setting_provider_uri");
+    expect((await failureOfWork(status())).because).toBe("setting_provider_uri_empty");
   });
 
   test("is for those who may read the status webservice", async () => {
