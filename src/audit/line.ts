@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { PosternError } from "../model/failures";
 import { parseId, parseRoleId } from "../model/ids";
 import type { AuditRecord, Check, Instant } from "../model/types";
+import { conjurReason } from "./conjur-reasons";
 
 /** Longest texts a line keeps; what is longer is cut and ends in `…`. */
 const maxName = 256;
@@ -96,9 +97,16 @@ function refusalMembers(record: AuditRecord) {
     user_agent_unverified: cut(record.context.userAgent, maxName),
     failure: record.failure,
     because: cut(record.because, maxDetail),
+    conjur: conjurCode(record),
     checks: record.checks?.slice(0, maxChecks).map(checkOf),
     remedy: cut(record.remedy, maxRemedy),
   };
+}
+
+/** The code that operators of Conjur search for, and its text; absent where Conjur has none. */
+function conjurCode(record: AuditRecord): string | undefined {
+  const reason = conjurReason(record);
+  return reason.startsWith("CONJ") ? cut(reason, maxDetail) : undefined;
 }
 
 function checkOf({ check, ok, detail, origin }: Check) {

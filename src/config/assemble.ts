@@ -54,6 +54,8 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
       sync: said.audit_sync ?? "grouped",
       rotateBytes: said.audit_rotate_bytes ?? defaults.auditRotateBytes,
     },
+    auditSinks: said.audit_syslog ?? [],
+    requiresAuditSinks: said.audit_syslog_required ?? false,
     secretVersionsKept: said.secrets_version_limit ?? defaults.versionsKept,
     policyVersionsKept: said.policies_version_limit ?? defaults.versionsKept,
     resourceListMax: said.resource_list_limit_max ?? defaults.resourceListMax,

@@ -71,6 +71,10 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   readonly keyVaultHosts: readonly string[];
   readonly audit: { readonly mode: "required" | "best_effort"; readonly sync: "grouped" | "always"; readonly rotateBytes: number };
+  /** Places that get decisions as syslog events too. */
+  readonly auditSinks: readonly string[];
+  /** No answer before every one of them has its event. */
+  readonly requiresAuditSinks: boolean;
   readonly secretVersionsKept: number;
   readonly policyVersionsKept: number;
   readonly resourceListMax: number;

@@ -8,7 +8,7 @@
 import { type Failure, failureOf, PosternError } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
 import type { AuditLog, Meter } from "../model/ports";
-import type { AuditRecord, Caller, DecisionId, RequestContext } from "../model/types";
+import type { AuditRecord, Caller, DecisionId, RequestContext, RowsChanged } from "../model/types";
 import { explainRefusal } from "./explain";
 import type { Graph, Rule } from "./graph";
 import type { Projection } from "./projection";
@@ -40,6 +40,8 @@ export interface Gate {
   allows(graph: Graph, role: RoleId, privilege: string, resource: ResourceId): boolean;
   /** Writes the line of a decision made elsewhere (a login) and returns the error that carries its name. */
   refuse(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">, error: unknown): Promise<PosternError>;
+  /** Tells the audit which rows a change that was decided here touched, where a sink wants to know. `rows` is asked only then. */
+  tellRows(event: Omit<RowsChanged, "rows">, rows: () => RowsChanged["rows"]): void;
   accept(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">): Promise<void>;
 }
 
@@ -135,6 +137,10 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
         { decision: nextDecision(), at: context.now, allowed: false, context, revision: projection.graph().revision, ...about },
         error,
       ),
+
+    tellRows(event, rows) {
+      audit.rowsChanged?.({ ...event, rows: rows() });
+    },
 
     async accept(context, about) {
       await audit.append({

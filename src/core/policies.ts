@@ -24,6 +24,7 @@ import type { PlanInput, PlanOutput, PlanSettings } from "./policy/task";
 import { factsForPlan } from "./policy-scene";
 import type { Projection } from "./projection";
 import { rehearse } from "./rehearsals";
+import { rowEvents } from "./row-events";
 import type { Secrets } from "./secrets";
 
 export interface Policies {
@@ -111,6 +112,8 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       throw new PosternError({ code: "policy_invalid", kind: planned.kind, problems: planned.problems, because: "policy_invalid" });
     const { changes, outcome } = complete(projection.graph(), caller, load, planned);
     await projection.commit(account, now, changes, graph.revision);
+    const { context, role } = caller;
+    gate.tellRows({ context, role, policy: load.policy, version: outcome.version }, () => rowEvents(changes, graph));
     return outcome;
   }
 

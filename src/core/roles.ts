@@ -2,7 +2,7 @@
 
 import { PosternError } from "../model/failures";
 import { accountOf, identifierOf, isRoleId, kindOf, type RoleId } from "../model/ids";
-import type { Caller, Grant, Resource } from "../model/types";
+import type { Caller, Grant, Resource, RowEvent } from "../model/types";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { GrantQuery, Page, RoleEdge, RoleView } from "./operations";
@@ -32,6 +32,8 @@ export function createRoles({ projection, gate }: { readonly projection: Project
       throw new PosternError({ code: "not_found", target: id, hidden: graph.role(id) !== undefined, because: "role_not_visible" });
     return owner;
   }
+
+  const tell = ({ context, role }: Caller, row: RowEvent): void => gate.tellRows({ context, role }, () => [row]);
 
   return {
     show: (caller, id) =>
@@ -77,6 +79,7 @@ export function createRoles({ projection, gate }: { readonly projection: Project
           return { changes: [{ type: "put_grant", grant: { role, member, adminOption: false, ownership: false } }], result: undefined };
         }),
       );
+      tell(caller, { operation: "add", subject: { role, member } });
     },
 
     async removeMember(caller, role, member) {
@@ -89,6 +92,7 @@ export function createRoles({ projection, gate }: { readonly projection: Project
           return { changes: [{ type: "remove_grant", role, member, ownership: false }], result: undefined };
         }),
       );
+      tell(caller, { operation: "remove", subject: { role, member } });
     },
   };
 }

@@ -35,6 +35,8 @@ export interface Metrics extends Meter {
 export interface MetricSources {
   /** Lines of the audit that no file took. */
   readonly auditFailures: () => number;
+  /** Events that some place beside the audit trail did not get. */
+  readonly auditEventsDropped: () => number;
   /** Session tokens whose signature is remembered. */
   readonly rememberedTokens: () => number;
   readonly residentBytes: () => number;
@@ -95,6 +97,15 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
     collect() {
       this.reset();
       this.inc(sources.auditFailures());
+    },
+  });
+  new Counter({
+    name: "postern_audit_events_dropped_total",
+    help: "Audit events that a place beside the trail did not get",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(sources.auditEventsDropped());
     },
   });
   read("postern_requests_in_flight", "Requests without an answer yet", () => current);

@@ -4,7 +4,7 @@
 
 import type { AccountName, ResourceId, RoleId } from "./ids";
 import type { SecretBytes } from "./secret-bytes";
-import type { AuditRecord, Change, Check, Commit, Instant, Revision } from "./types";
+import type { AuditRecord, Change, Check, Commit, Instant, Revision, RowsChanged } from "./types";
 
 export interface Clock {
   /** Wall-clock time. Read once a request, by the listener; background work reads it itself. */
@@ -302,9 +302,20 @@ export interface AuditLog {
    * takes it in `required` mode; the answer must then stay.
    */
   append(record: AuditRecord): Promise<void>;
+  /** Tells, after the fact, which rows a change touched. For sinks that have a line for each; the trail has told the decision. Never fails. */
+  rowsChanged?(event: RowsChanged): void;
   /** Whether a line could be written now; asked before a change of state begins. */
   available(): boolean;
   close(): Promise<void>;
+}
+
+/** A place that takes lines of text, in order. */
+export interface LineSink {
+  /** As the operator wrote it: `tcp://logs.example:601`. */
+  readonly place: string;
+  /** Resolves when all of them are out of this process's hands; rejects with none of them counted as sent. One write at a time. */
+  write(lines: readonly string[]): Promise<void>;
+  close(): void;
 }
 
 /** Counts and durations, declared once in `metrics/metrics.ts`. */

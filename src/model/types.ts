@@ -244,3 +244,21 @@ export interface AuditRecord {
   /** What a machine's proof said about it, as far as it was verified: `{ "subscription-id": "…", "oid": "…" }`. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
+
+/** One row that a load or a request changed, after the fact. */
+export interface RowEvent {
+  readonly operation: "add" | "change" | "remove";
+  /** `resource`; or `role`; or `role` with `member` or `owner`; or `resource` with `role` and `privilege`; or `resource` with `annotation`. */
+  readonly subject: Readonly<Partial<Record<"resource" | "role" | "member" | "owner" | "privilege" | "annotation", string>>>;
+}
+
+/** What became of the rows of an account: for sinks that tell each of them. */
+export interface RowsChanged {
+  readonly context: RequestContext;
+  /** Who changed them. */
+  readonly role: RoleId;
+  /** The branch that was loaded and the number of the load; absent for a single request. */
+  readonly policy?: RoleId;
+  readonly version?: number;
+  readonly rows: readonly RowEvent[];
+}

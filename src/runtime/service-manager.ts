@@ -1,11 +1,11 @@
 /**
  * What a service tells systemd about itself: that it serves, that it reads its files again, that it ends, and now and then that it still works.
  *
- * The protocol is a datagram of `NAME=value` lines to the Unix socket that NOTIFY_SOCKET names (sd_notify(3), systemd 252). The runtime has no Unix
- * datagrams (Bun 1.4.5), so libc sends them. Where no manager listens, nothing is sent and no library is opened.
+ * The protocol is a datagram of `NAME=value` lines to the Unix socket that NOTIFY_SOCKET names (sd_notify(3), systemd 252). Where no manager listens,
+ * nothing is sent.
  */
 
-import { dlopen, ptr } from "bun:ffi";
+import { createDatagramSender, type DatagramSender } from "./unix-datagram";
 
 export interface ServiceManager {
   /** Serving has begun, or goes on after `reloading`. From the first time on, a manager that watches is told so at half of its interval. */
@@ -20,11 +20,10 @@ export interface ServiceManagerDeps {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Hears once when the manager cannot be told: it would wait for this process in vain. */
   readonly complain: (reason: string) => void;
-  /** Sends one datagram to the socket of that name; throws when it cannot. */
-  readonly send?: (socket: string, text: string) => void;
+  readonly send?: DatagramSender;
 }
 
-export function createServiceManager({ environment, complain, send = createSender() }: ServiceManagerDeps): ServiceManager {
+export function createServiceManager({ environment, complain, send = createDatagramSender() }: ServiceManagerDeps): ServiceManager {
   const socket = environment.NOTIFY_SOCKET ?? "";
   const intervalMs = watchdogIntervalMs(environment);
   let isHeard = socket !== "";
@@ -62,47 +61,4 @@ function watchdogIntervalMs({ WATCHDOG_USEC, WATCHDOG_PID }: ServiceManagerDeps[
   if (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(process.pid)) return undefined;
   const intervalMs = Number(WATCHDOG_USEC ?? "") / 1000;
   return Number.isFinite(intervalMs) && intervalMs >= 1 ? intervalMs : undefined;
-}
-
-// <sys/socket.h> of Linux, the same on x64 and arm64.
-const unixFamily = 1;
-const datagramCloseOnExec = 2 | 0x80000;
-const noSignal = 0x4000;
-const longestName = 108;
-
-function createSender(): NonNullable<ServiceManagerDeps["send"]> {
-  let library: ReturnType<typeof openLibc> | undefined;
-  return (socket, text) => {
-    library ??= openLibc();
-    const { symbols } = library;
-    const address = unixAddress(socket);
-    const bytes = Buffer.from(text);
-    const descriptor = symbols.socket(unixFamily, datagramCloseOnExec, 0);
-    if (descriptor < 0) throw new Error("no socket can be opened");
-    try {
-      const sent = symbols.sendto(descriptor, ptr(bytes), BigInt(bytes.byteLength), noSignal, ptr(address), address.byteLength);
-      if (Number(sent) !== bytes.byteLength) throw new Error("nobody listens");
-    } finally {
-      symbols.close(descriptor);
-    }
-  };
-}
-
-function openLibc() {
-  return dlopen("libc.so.6", {
-    socket: { args: ["int", "int", "int"], returns: "int" },
-    sendto: { args: ["int", "ptr", "u64", "int", "ptr", "u32"], returns: "i64" },
-    close: { args: ["int"], returns: "int" },
-  });
-}
-
-/** `struct sockaddr_un`; a name that begins with `@` is in the abstract namespace, where a NUL stands in its place. */
-function unixAddress(name: string): Buffer {
-  const isAbstract = name.startsWith("@");
-  if (!isAbstract && !name.startsWith("/")) throw new Error("it is neither a path nor an abstract name");
-  const path = Buffer.from(isAbstract ? `\0${name.slice(1)}` : `${name}\0`);
-  if (path.byteLength > longestName) throw new Error("its name is too long");
-  const family = Buffer.alloc(2);
-  family.writeUInt16LE(unixFamily);
-  return Buffer.concat([family, path]);
 }

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type AuditTrail, createAuditLog } from "../audit/audit-log";
+import { createForwarding } from "../audit/forwarding";
 import { createAuthenticators } from "../authenticators/registry";
 import type { Config, ListenerSettings } from "../config/config";
 import { createDecisionIds } from "../core/decisions";
@@ -17,6 +18,7 @@ import type { AuditRecord } from "../model/types";
 import { createClock } from "../runtime/clock";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
+import { createLineSink } from "../runtime/line-sinks";
 import { createLogger, openLogFile } from "../runtime/logger";
 import { createRandom } from "../runtime/random";
 import { openStore, type StoreControl, storeExists } from "../store/store";
@@ -86,11 +88,14 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
     ...(config.credentialsFolder === undefined ? {} : { credentialsFolder: config.credentialsFolder }),
     ...(config.sealEnvironment === undefined ? {} : { insecureEnvironment: config.sealEnvironment }),
   });
-  const audit = createAuditLog({ folder: places.audit, keyring, clock, node: config.node, ...config.audit, logger });
+  const trail = createAuditLog({ folder: places.audit, keyring, clock, node: config.node, ...config.audit, logger });
+  const sinks = config.auditSinks.map((place) => createLineSink(place, config.rootFiles.map(readText)));
+  const audit = createForwarding({ trail, sinks, isRequired: config.requiresAuditSinks, clock, logger });
   const metrics = createMetrics({
     clock,
     sources: {
       auditFailures: () => audit.failures(),
+      auditEventsDropped: () => audit.forwarding().dropped,
       rememberedTokens: () => house.rememberedSessions(),
       residentBytes: () => process.memoryUsage.rss(),
       certificateNotAfterSeconds: () => certificateEnd(config),

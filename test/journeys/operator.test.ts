@@ -63,6 +63,30 @@ describe("an operator", () => {
   );
 
   test(
+    "sends every decision to the places beside the trail, in Conjur's words, and none of the secrets",
+    async () => {
+      const events = join(shell.folder, "events.log");
+      const server = await shell.serve(["--audit-syslog", `file:${events}`]);
+      expect(await shell.run(["policy", "load", "--account", "acme", "-"], policy)).toMatchObject({ code: 0 });
+      expect(await shell.run(["variable", "set", "--account", "acme", "apps/db"], "sesame\n")).toMatchObject({ code: 0 });
+      await fetch(`${server.url}/authn/acme/login`, { headers: { authorization: `Basic ${btoa(`admin:${adminKey}`)}` } });
+      await fetch(`${server.url}/authn/acme/host%2Fnobody/authenticate`, { method: "POST", body: "canary" });
+      expect(await server.end("SIGTERM")).toBe(0);
+      const lines = readFileSync(events, "utf8").split("\n");
+      const ends = lines.map((line) => line.split(/\] (?=\S)/u).at(-1));
+      expect(ends).toContain("acme:user:admin added role acme:host:web");
+      expect(ends).toContain("acme:user:admin added resource acme:variable:apps/db");
+      expect(ends).toContain("acme:user:admin updated acme:variable:apps/db");
+      expect(ends).toContain("acme:user:admin successfully logged in with authenticator authn service acme:webservice:conjur/authn");
+      expect(ends).toContain(
+        "acme:host:nobody failed to authenticate with authenticator authn service acme:webservice:conjur/authn: CONJ00007E 'host/nobody' not found",
+      );
+      for (const secret of ["sesame", "canary", adminKey]) expect(lines.join("\n")).not.toContain(secret);
+    },
+    timeoutMs,
+  );
+
+  test(
     "unseals a server whose key is gone by the recovery key, without a restart",
     async () => {
       renameSync(join(shell.folder, "seal.key"), join(shell.folder, "elsewhere.key"));

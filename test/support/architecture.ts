@@ -57,12 +57,12 @@ const doors: readonly RegExp[] = [
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate)$/,
   /^keyring\/(keyring|registry)$/,
-  /^runtime\/(clock|random|http-client|socket-client|files|workers|logger|service-manager)$/,
+  /^runtime\/(clock|random|http-client|socket-client|files|workers|logger|service-manager|line-sinks)$/,
   /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
   /^authenticators\/[^/]+\/machine-identity$/,
   /^fronts\/(registry|front)$/,
-  /^audit\/audit-log$/,
+  /^audit\/(audit-log|forwarding)$/,
   /^metrics\/metrics$/,
   /^config\/config$/,
   /^client\/(client|admin-wire)$/,
@@ -129,7 +129,7 @@ const packagesOnlyHere: readonly OnlyHere[] = [
   { thing: "hono", pattern: /^hono(\/|$)/, where: /^(fronts|server|agent|simulator)\// },
   { thing: "@libsql/client", pattern: /^(@libsql\/|libsql$|bun:sqlite$)/, where: /^store\/(engine|engine-check)\.ts$/ },
   { thing: "yaml", pattern: /^yaml$/, where: /^core\/policy\/parse\.ts$/ },
-  { thing: "node:net", pattern: /^(node:)?net$/, where: /^server\/intake\.ts$/ },
+  { thing: "node:net", pattern: /^(node:)?net$/, where: /^(server\/intake|runtime\/line-sinks)\.ts$/ },
   { thing: "bun:test", pattern: /^bun:test$/, where: /^never$/ },
 ];
 

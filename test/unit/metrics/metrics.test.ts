@@ -4,6 +4,7 @@ import { createTestClock } from "../../support/audit-bench";
 
 const sources: MetricSources = {
   auditFailures: () => 3,
+  auditEventsDropped: () => 5,
   rememberedTokens: () => 7,
   residentBytes: () => 64 * 2 ** 20,
   certificateNotAfterSeconds: () => undefined,
