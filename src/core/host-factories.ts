@@ -61,7 +61,10 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
         checks: [{ check: "host_of_another_owner", ok: false, detail: `${host} is owned by ${existing.owner}` }],
       });
     const { apiKey, change } = credentials.renewKey(host, now);
-    if (existing !== undefined) return { changes: [change], result: { apiKey, createdAt: existing.createdAt } };
+    if (existing !== undefined) {
+      const annotations = new Map([...graph.annotations(host)].map(({ name, value }) => [name, value]));
+      return { changes: [change], result: { apiKey, annotations, createdAt: existing.createdAt } };
+    }
     const changes: Change[] = [
       { type: "put_resource", resource: { id: host, owner: factory, createdAt: now } },
       { type: "put_grant", grant: { role: host, member: factory, adminOption: true, ownership: true } },
@@ -71,7 +74,7 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
       ...[...request.annotations].map(([name, value]): Change => ({ type: "put_annotation", annotation: { resource: host, name, value } })),
       change,
     ];
-    return { changes, result: { apiKey, createdAt: now } };
+    return { changes, result: { apiKey, annotations: request.annotations, createdAt: now } };
   }
 
   return {
@@ -137,7 +140,7 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
           proven(newest, request.token, context);
           return changesFor(newest, factory, host, request, context.now);
         });
-        return { id: host, owner: factory, annotations: request.annotations, ...made };
+        return { id: host, owner: factory, ...made };
       } catch (error) {
         throw await gate.refuse(context, about, error);
       }

@@ -187,6 +187,7 @@ describe("a host made by a factory", () => {
     house.clock.advance(1000);
     const second = await make(house, token, "app/web", {}, new Map([["a", "2"]]));
     expect(second.createdAt).toBe(first.createdAt);
+    expect([...second.annotations]).toEqual([["a", "1"]]);
     expect(await failureOfWork(logIn(house, "acme:host:app/web", first.apiKey))).toMatchObject({ code: "unauthenticated" });
     await logIn(house, "acme:host:app/web", second.apiKey);
     expect((await house.broker.showResource(house.admin, parseId("acme:host:app/web"))).annotations.map(({ value }) => value)).toEqual([

@@ -1,0 +1,50 @@
+/**
+ * The official clients that `./scripts/conformance` installs and runs, with the versions they are pinned to. The one place where a version is named; what
+ * the package managers lock (go.sum, requirements.txt, the hash of a jar) stands beside each suite, and a test holds both to the same version.
+ *
+ * A new client is one entry here and one folder of its name below `test/conformance/` with a `suite.ts`.
+ */
+
+/** How a client comes onto the machine. Each kind needs the programs of its name on the PATH and its own public registry. */
+export type Source =
+  /** Builds the `main` package beside the suite, whose go.mod requires the client. Needs go. */
+  | { readonly kind: "go" }
+  /** Makes a virtual environment from the suite's requirements.txt, hashes checked. Needs python3 with venv. */
+  | { readonly kind: "python" }
+  /** Fetches one jar with everything in it, checks its hash, and compiles the suite's `Driver.java` against it. Needs mvn, javac and java. */
+  | { readonly kind: "maven"; readonly artifact: string; readonly sha256: string }
+  /** Builds a command from its module at a commit. Needs go, and a module proxy that has it. A program given by `variable` is taken instead. */
+  | { readonly kind: "go-command"; readonly command: string; readonly variable: string };
+
+export interface Client {
+  /** The folder of its suite below `test/conformance/`. */
+  readonly name: string;
+  /** As its registry knows it. */
+  readonly package: string;
+  readonly version: string;
+  readonly protocol: "conjur" | "vault" | "azure";
+  readonly source: Source;
+}
+
+export const clients: readonly Client[] = [
+  {
+    name: "conjur-api-go",
+    package: "github.com/cyberark/conjur-api-go",
+    version: "0.15.7",
+    protocol: "conjur",
+    source: { kind: "go" },
+  },
+  { name: "conjur-cli", package: "conjur", version: "7.1.0", protocol: "conjur", source: { kind: "python" } },
+  { name: "conjur-api-python", package: "conjur-api", version: "0.2.0", protocol: "conjur", source: { kind: "python" } },
+  {
+    name: "conjur-api-java",
+    package: "com.cyberark.conjur.api:conjur-api",
+    version: "3.0.3",
+    protocol: "conjur",
+    source: {
+      kind: "maven",
+      artifact: "com.cyberark.conjur.api:conjur-api:3.0.3:jar:with-dependencies",
+      sha256: "dccdea728f00fb4ed8a42ab829d254d6aba003bede6dcbab947d279a1eb64796",
+    },
+  },
+];

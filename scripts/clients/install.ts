@@ -1,0 +1,120 @@
+/**
+ * Installs a client below `.tools/conformance/<name>/`, once for each state of what pins it. The file that says so is written last, so that an interrupted
+ * installation is done again. What cannot be installed here is told as a reason, not thrown: a place without Go is not a failure of the product.
+ */
+
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Client, Source } from "./clients";
+
+export type Installed =
+  | { readonly folder: string; readonly took: "nothing" | "a while" }
+  /** Why the client cannot be had in this place. */
+  | { readonly missing: string };
+
+const root = resolve(import.meta.dir, "../..");
+const minutesAllowed = 5;
+
+/** Where a suite finds its client. */
+export function clientFolder(name: string): string {
+  return join(root, ".tools/conformance", name);
+}
+
+export async function install(client: Client): Promise<Installed> {
+  const folder = clientFolder(client.name);
+  const suite = join(root, "test/conformance", client.name);
+  const stamp = join(folder, "installed");
+  const state = stateOf(client, suite);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === state) return { folder, took: "nothing" };
+  const absent = programsFor(client.source).find((program) => Bun.which(program) === null);
+  if (absent !== undefined) return { missing: `${absent} is not installed` };
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const step of stepsFor(client, suite, folder)) {
+    const failure = await run(step);
+    if (failure !== undefined) return { missing: failure };
+  }
+  writeFileSync(stamp, state);
+  return { folder, took: "a while" };
+}
+
+interface Step {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+function programsFor(source: Source): readonly string[] {
+  if (source.kind === "python") return ["python3"];
+  if (source.kind === "maven") return ["mvn", "java", "javac", "keytool"];
+  return ["go"];
+}
+
+function stepsFor(client: Client, suite: string, folder: string): readonly Step[] {
+  const { source } = client;
+  if (source.kind === "go") return [{ command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite }];
+  if (source.kind === "go-command") return goCommandSteps(client, source.command, folder);
+  if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
+  const pip = [join(folder, "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"];
+  const locked = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", join(suite, "requirements.txt")];
+  return [
+    { command: ["python3", "-m", "venv", join(folder, "venv")], cwd: folder },
+    { command: [...pip, ...locked], cwd: folder },
+  ];
+}
+
+/** A commit names exactly one state of a module, and the checksum database of Go vouches for it. */
+function goCommandSteps(client: Client, command: string, folder: string): readonly Step[] {
+  return [{ command: ["go", "install", `${client.package}/${command}@${client.version}`], cwd: folder, env: { GOBIN: folder } }];
+}
+
+const getGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:get";
+
+function mavenSteps(client: Client, source: Extract<Source, { kind: "maven" }>, suite: string, folder: string): readonly Step[] {
+  const [group = "", artifact = "", version = "", , classifier = ""] = source.artifact.split(":");
+  const repository = join(folder, "repository");
+  const jar = join(repository, ...group.split("."), artifact, version, `${artifact}-${version}-${classifier}.jar`);
+  const local = join(folder, `${client.name}.jar`);
+  const get = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", getGoal, `-Dartifact=${source.artifact}`, "-Dtransitive=false"];
+  return [
+    { command: [...get, `-Dmaven.repo.local=${repository}`], cwd: folder },
+    { command: ["sh", "-c", 'echo "$1  $2" | sha256sum --check --quiet', "sh", source.sha256, jar], cwd: folder },
+    { command: ["mv", jar, local], cwd: folder },
+    { command: ["rm", "-rf", repository], cwd: folder },
+    { command: ["javac", "-cp", local, "-d", folder, join(suite, "Driver.java")], cwd: folder },
+  ];
+}
+
+/** Everything that an installation is made from: a change of any of it makes another. */
+function stateOf(client: Client, suite: string): string {
+  const files = existsSync(suite) ? readdirSync(suite).filter((file) => !/\.(ts|md|py)$/.test(file)) : [];
+  const digest = new Bun.CryptoHasher("sha256").update(JSON.stringify(client));
+  for (const file of files.sort()) digest.update(`\n${file}\n`).update(readFileSync(join(suite, file)));
+  return digest.digest("hex");
+}
+
+/** What went wrong, in one line; nothing when it went well. */
+async function run({ command, cwd, env }: Step): Promise<string | undefined> {
+  const child = Bun.spawn([...command], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: minutesAllowed * 60_000,
+  });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (code === 0) return undefined;
+  const said = `${out}\n${err}`.split("\n").map((line) => line.trim());
+  const last = said.findLast((line) => line !== "" && !line.startsWith("[notice]")) ?? `exit code ${child.exitCode}`;
+  return `${command.slice(0, 2).join(" ").replace(`${root}/`, "")}: ${last}`.slice(0, 300);
+}
+
+/** A program that somebody has installed, in place of one that we would build. */
+export function useProgram(name: string, program: string): Installed {
+  const folder = clientFolder(name);
+  mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, "installed"), { force: true });
+  cpSync(program, join(folder, name), { dereference: true });
+  return { folder, took: "nothing" };
+}

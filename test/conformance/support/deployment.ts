@@ -1,0 +1,126 @@
+/**
+ * A Postern as somebody runs it in earnest: the compiled binary, a sealed store, TLS on loopback, a simulated Azure beside it. Everything that was started
+ * is ended by its process id, and everything that was made is removed.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cloud as walkthroughCloud } from "../../../scripts/walkthrough/cloud";
+import { createAuthority, type IssuedCertificate, selfSigned } from "../../../src/crypto/certificate";
+import { createClock } from "../../../src/runtime/clock";
+import { createRandom } from "../../../src/runtime/random";
+import { type AzureSimulator, type CloudDescription, createAzureSimulator } from "../../../src/simulator/azure/simulator";
+import { installBinary, type Outcome } from "../../support/binary";
+
+export interface DeploymentOptions {
+  /** Who vouches for the server: itself, or an authority whose certificate is `caFile`. */
+  readonly tls: "self-signed" | "authority";
+  /** What the server finds in its environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: the walkthrough's. */
+  readonly cloud?: CloudDescription;
+}
+
+export interface Deployment {
+  /** `https://127.0.0.1:PORT`. */
+  readonly url: string;
+  /** The same by the name that the certificate also bears. */
+  readonly namedUrl: string;
+  readonly account: string;
+  readonly adminKey: string;
+  /** What a client must trust: the certificate itself, or the authority's. */
+  readonly caFile: string;
+  readonly caPem: string;
+  readonly azure: AzureSimulator;
+  /** Makes an empty folder, for the home of a client. */
+  folder(name: string): string;
+  /** Runs the binary on this deployment's data: `["account", "create", "other"]`. */
+  postern(words: readonly string[]): Outcome;
+  /** The audit so far. */
+  audit(): readonly Readonly<Record<string, unknown>>[];
+  /** Ends the server, in order, and everything else. Resolves to the server's exit code. */
+  stop(): Promise<number>;
+}
+
+export const account = "myConjurAccount";
+
+export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
+  const clock = createClock();
+  const azure = await createAzureSimulator({ clock, random: createRandom(), cloud: options.cloud ?? walkthroughCloud });
+  const installation = installBinary();
+  const home = installation.folder("home");
+  const { certificate, caPem } = certificateFor(options.tls, clock.now());
+  const file = (name: string, text: string): string => {
+    const path = join(home, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    return path;
+  };
+  const caFile = file("ca.pem", caPem);
+  const keyFile = join(home, "seal.key");
+  const place = ["--data", join(home, "data"), "--seal", `file:${keyFile}`];
+  const mustRun = (words: readonly string[]): Outcome => {
+    const outcome = installation.run(words, { cwd: home });
+    if (outcome.code !== 0) throw new Error(`postern ${words[0]} ended with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`);
+    return outcome;
+  };
+  mustRun(["init", ...place]);
+  const created = mustRun(["account", "create", account, ...place]);
+  const adminKey = /API key for admin: (\S+)/.exec(created.stdout)?.[1];
+  if (adminKey === undefined) throw new Error("the account was made without an API key for its administrator");
+
+  const tls = ["--tls-cert", file("server.pem", certificate.certificatePem), "--tls-key", file("server.key", certificate.privateKeyPem)];
+  const outbound = ["--ca", file("azure-ca.pem", azure.caPem), "--allow-outbound", `${new URL(azure.entra.url).origin}/`];
+  const child = Bun.spawn([installation.binary, "server", ...place, "--listen", "127.0.0.1:0", ...tls, ...outbound], {
+    cwd: home,
+    env: { PATH: "/usr/bin:/bin", ...options.env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: Bun.file(join(home, "server.log")),
+  });
+  const url = await announced(child.stdout);
+
+  return {
+    url,
+    namedUrl: url.replace("127.0.0.1", "localhost"),
+    account,
+    adminKey,
+    caFile,
+    caPem,
+    azure,
+    folder: (name) => installation.folder(name),
+    postern: (words) => installation.run([...words, ...place], { cwd: home }),
+    audit: () =>
+      readFileSync(join(home, "data/audit/audit.jsonl"), "utf8")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line)),
+    async stop() {
+      child.kill("SIGTERM");
+      const code = await child.exited;
+      await azure.close();
+      installation.remove();
+      return code;
+    },
+  };
+}
+
+function certificateFor(tls: DeploymentOptions["tls"], now: number): { readonly certificate: IssuedCertificate; readonly caPem: string } {
+  const request = { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"], now, days: 2 };
+  if (tls === "self-signed") {
+    const certificate = selfSigned(request);
+    return { certificate, caPem: certificate.certificatePem };
+  }
+  const authority = createAuthority({ name: "Conformance CA", now });
+  return { certificate: authority.issue(request), caPem: authority.certificatePem };
+}
+
+/** Reads the server's output until it says where it listens. */
+async function announced(output: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of output) {
+    text += Buffer.from(chunk).toString("utf8");
+    const url = /^Listening on (\S+)\n/mu.exec(text)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error(`the server ended before it listened: ${text}`);
+}
