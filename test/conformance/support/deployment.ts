@@ -77,6 +77,12 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     stdout: "pipe",
     stderr: Bun.file(join(home, "server.log")),
   });
+  // A suite that breaks off before its first test ends nothing by itself.
+  const giveUp = (): void => {
+    child.kill("SIGKILL");
+    installation.remove();
+  };
+  process.once("exit", giveUp);
   const url = await announced(child.stdout);
 
   return {
@@ -99,6 +105,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       const code = await child.exited;
       await azure.close();
       installation.remove();
+      process.off("exit", giveUp);
       return code;
     },
   };

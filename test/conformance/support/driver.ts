@@ -35,6 +35,8 @@ export function startDriver({ command, cwd, env }: DriverStart): Driver {
     stdout: "pipe",
     stderr: "pipe",
   });
+  const giveUp = (): void => child.kill("SIGKILL");
+  process.once("exit", giveUp);
   const errors = child.stderr.text();
   const lines = linesOf(child.stdout);
 
@@ -59,6 +61,7 @@ export function startDriver({ command, cwd, env }: DriverStart): Driver {
       const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
       await child.exited;
       clearTimeout(timer);
+      process.off("exit", giveUp);
     },
   };
 }
