@@ -3,7 +3,7 @@
  * here is skipped, with the reason; a case that fails fails the run.
  */
 
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Client, clients } from "./clients/clients";
@@ -104,7 +104,9 @@ async function runSuite({ name }: Client) {
   mkdirSync(folder, { recursive: true });
   const reportFile = join(folder, `${name}.xml`);
   rmSync(reportFile, { force: true });
-  const command = ["bun", "test", "--reporter=junit", `--reporter-outfile=${reportFile}`, `./test/conformance/${name}/suite.ts`];
+  const files = readdirSync(`test/conformance/${name}`).filter((file) => file.endsWith("suite.ts"));
+  const paths = files.sort().map((file) => `./test/conformance/${name}/${file}`);
+  const command = ["bun", "test", "--reporter=junit", `--reporter-outfile=${reportFile}`, ...paths];
   const code = await Bun.spawn(command, { stdin: "ignore", stdout: "inherit", stderr: "inherit" }).exited;
   return readTally(existsSync(reportFile) ? reportFile : undefined, code);
 }

@@ -2,11 +2,13 @@
  * The official clients that `./scripts/conformance` installs and runs, with the versions they are pinned to. The one place where a version is named; what
  * the package managers lock (go.sum, requirements.txt, the hash of a jar) stands beside each suite, and a test holds both to the same version.
  *
- * A new client is one entry here and one folder of its name below `test/conformance/` with a `suite.ts`.
+ * A new client is one entry here and one folder of its name below `test/conformance/` with files whose names end in `suite.ts`.
  */
 
 /** How a client comes onto the machine. Each kind needs the programs of its name on the PATH and its own public registry. */
 export type Source =
+  /** Nothing to install: the suite sends what the client is known to send, byte for byte. */
+  | { readonly kind: "recorded" }
   /** Builds the `main` package beside the suite, whose go.mod requires the client. Needs go. */
   | { readonly kind: "go" }
   /** Makes a virtual environment from the suite's requirements.txt, hashes checked. Needs python3 with venv. */
@@ -27,6 +29,13 @@ export interface Client {
 }
 
 export const clients: readonly Client[] = [
+  {
+    name: "conjur-powershell",
+    package: "Invoke-RestMethod of PowerShell",
+    version: "5.1, 7.4",
+    protocol: "conjur",
+    source: { kind: "recorded" },
+  },
   {
     name: "conjur-api-go",
     package: "github.com/cyberark/conjur-api-go",

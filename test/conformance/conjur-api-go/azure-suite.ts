@@ -1,0 +1,39 @@
+/** The Go client's Azure flow, which it plays by itself: it asks the metadata service at its fixed address, and logs in with what it gets. */
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { namespaceCommand, playAzureFlow } from "../support/azure-flow";
+import { installedFile } from "../support/client";
+import { azureService } from "../support/policies";
+
+setDefaultTimeout(60_000);
+
+const wrapper = namespaceCommand();
+
+describe.skipIf(wrapper === undefined)("the Go client on an Azure VM (needs a network namespace)", () => {
+  test.each([
+    ["as settings name it", {}],
+    ["with the prefix of a host written out", { CONJUR_AUTHN_JWT_HOST_ID: "host/azure-apps/azureVM" }],
+  ])("logs in with the machine's identity, %s", async (_title, more) => {
+    const report = await playAzureFlow(wrapper ?? [], {
+      command: [installedFile("conjur-api-go", "driver")],
+      connect: ["from environment"],
+      env: {
+        CONJUR_APPLIANCE_URL: "SERVER_URL",
+        CONJUR_ACCOUNT: "SERVER_ACCOUNT",
+        CONJUR_CERT_FILE: "SERVER_CA_FILE",
+        CONJUR_CREDENTIAL_STORAGE: "none",
+        CONJUR_AUTHN_TYPE: "azure",
+        CONJUR_SERVICE_ID: azureService,
+        CONJUR_AUTHN_JWT_HOST_ID: "azure-apps/azureVM",
+        ...more,
+      },
+    });
+    expect(report).toMatchObject({
+      connected: { result: "connected" },
+      whoami: { result: { username: "host/azure-apps/azureVM" } },
+      secret: { result: "test-secret" },
+      hidden: { status: 404 },
+      tokenRequests: 1,
+    });
+  });
+});

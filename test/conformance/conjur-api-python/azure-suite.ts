@@ -1,0 +1,28 @@
+/** The Python client's Azure flow, which it plays by itself against the metadata service's fixed address. */
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { namespaceCommand, playAzureFlow } from "../support/azure-flow";
+import { installedFile } from "../support/client";
+import { azureService } from "../support/policies";
+
+setDefaultTimeout(60_000);
+
+const wrapper = namespaceCommand();
+
+describe.skipIf(wrapper === undefined)("the Python client on an Azure VM (needs a network namespace)", () => {
+  test("logs in with the machine's identity", async () => {
+    const report = await playAzureFlow(wrapper ?? [], {
+      command: [installedFile("conjur-api-python", "venv/bin/python"), join(import.meta.dir, "driver.py")],
+      connect: ["with azure", azureService, "host/azure-apps/azureVM"],
+      env: { SERVER_URL: "SERVER_URL", SERVER_ACCOUNT: "SERVER_ACCOUNT", SERVER_CA_FILE: "SERVER_CA_FILE" },
+    });
+    expect(report).toMatchObject({
+      connected: { result: "connected" },
+      whoami: { result: { username: "host/azure-apps/azureVM" } },
+      secret: { result: "test-secret" },
+      hidden: { status: 404 },
+      tokenRequests: 1,
+    });
+  });
+});
