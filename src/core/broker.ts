@@ -5,10 +5,12 @@
 import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, Store } from "../model/ports";
 import { createAccounts } from "./accounts";
 import { createAuthenticators } from "./authenticators";
+import { createBranches } from "./branches";
 import { createCredentials } from "./credentials";
 import { createDecisionIds } from "./decisions";
 import { createEffectivePolicies } from "./effective-policies";
 import { createGate } from "./gate";
+import { createGroupMembers } from "./group-members";
 import { createHostFactories } from "./host-factories";
 import { createHosts } from "./hosts";
 import { createIdentify } from "./identify";
@@ -103,6 +105,8 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   });
   const resources = createResources({ projection, gate, store });
   const roles = createRoles({ projection, gate });
+  const branches = createBranches({ projection, gate });
+  const groupMembers = createGroupMembers({ projection, gate });
   const factories = createHostFactories({ projection, gate, credentials, isConfined: settings.confinesHostFactories ?? false });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
@@ -136,6 +140,13 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     roleGraph: roles.graph,
     addMember: roles.addMember,
     removeMember: roles.removeMember,
+    createBranch: branches.create,
+    listBranches: branches.list,
+    showBranch: branches.show,
+    updateBranch: branches.update,
+    removeBranch: branches.remove,
+    addGroupMember: groupMembers.add,
+    removeGroupMember: groupMembers.remove,
     createHostFactoryTokens: factories.createTokens,
     revokeHostFactoryToken: factories.revokeToken,
     createHost: factories.createHost,

@@ -67,14 +67,7 @@ export function createRoles({ projection, gate }: { readonly projection: Project
           existing(newest, role);
           if (accountOf(member) !== accountOf(role) || newest.role(member) === undefined)
             throw new PosternError({ code: "not_found", target: member, because: "member_missing" });
-          if (newest.held(role).has(member))
-            throw new PosternError({
-              code: "malformed",
-              where: "member",
-              expected: `a role that ${role} is not itself a member of`,
-              kind: "argument",
-              because: "membership_cycle",
-            });
+          assertNoRing(newest, role, member);
           if (newest.grant(role, member, false) !== undefined) return { changes: [], result: undefined };
           return { changes: [{ type: "put_grant", grant: { role, member, adminOption: false, ownership: false } }], result: undefined };
         }),
@@ -107,6 +100,18 @@ function edgesAround(graph: Graph, id: RoleId): readonly RoleEdge[] {
   const edges = [...members].flatMap((parent) => [...graph.members(parent)].map(({ member }): RoleEdge => ({ parent, child: member })));
   const byBoth = new Map(edges.map((edge) => [JSON.stringify([edge.parent, edge.child]), edge]));
   return [...byBoth].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, edge]) => edge);
+}
+
+/** A role must not come to hold itself. */
+export function assertNoRing(graph: Graph, role: RoleId, member: RoleId): void {
+  if (!graph.held(role).has(member)) return;
+  throw new PosternError({
+    code: "malformed",
+    where: "member",
+    expected: `a role that ${role} is not itself a member of`,
+    kind: "argument",
+    because: "membership_cycle",
+  });
 }
 
 function sortedGrants(grants: Iterable<Grant>): readonly Grant[] {

@@ -7,7 +7,7 @@
 
 import type { Broker, ResourceView } from "../../src/core/broker";
 import { type Failure, PosternError } from "../../src/model/failures";
-import { accountOf, kindOf, parseId, parseRoleId, type ResourceId, type RoleId } from "../../src/model/ids";
+import { accountOf, identifierOf, kindOf, parseId, parseRoleId, type ResourceId, type RoleId } from "../../src/model/ids";
 import { SecretBytes } from "../../src/model/secret-bytes";
 import type { Caller, RequestContext } from "../../src/model/types";
 
@@ -243,6 +243,37 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
     },
     async removeMember(caller, role, member) {
       assertMay(caller, role, "update");
+      if (member !== web) throw fail({ code: "not_found", target: member });
+    },
+    async createBranch(caller, { parent, name, owner, annotations }) {
+      assertMay(caller, parent, "create");
+      if (name === "taken") throw fail({ code: "exists", target: parseId(`acme:policy:${name}`) });
+      const path = parent === root ? name : `${identifierOf(parent)}/${name}`;
+      const id = parseId(`acme:policy:${path}`);
+      return { id, owner: owner ?? admin, annotations: [...annotations].map((each) => ({ resource: id, name: each[0], value: each[1] })) };
+    },
+    async listBranches(caller, { limit, offset }) {
+      const items = ["a", "a/b", "c"].map((path) => ({ id: parseId(`acme:policy:${path}`), owner: admin, annotations: [] }));
+      return caller.role === admin ? { items: items.slice(offset, offset + limit), total: 3 } : { items: [], total: 0 };
+    },
+    async showBranch(caller, id) {
+      assertMay(caller, id, "read");
+      return { id, owner: admin, annotations: [] };
+    },
+    async updateBranch(caller, id, { owner, annotations }) {
+      assertMay(caller, id, "update");
+      return { id, owner: owner ?? admin, annotations: [...annotations].map((each) => ({ resource: id, name: each[0], value: each[1] })) };
+    },
+    async removeBranch(caller, id) {
+      assertMay(caller, id, "delete");
+    },
+    async addGroupMember(caller, group, member) {
+      assertMay(caller, group, "create");
+      if (member === web) throw fail({ code: "exists", target: member });
+      if (!resources.includes(member)) throw fail({ code: "malformed", where: "id", kind: "argument", expected: "somebody who exists" });
+    },
+    async removeGroupMember(caller, group, member) {
+      assertMay(caller, group, "update");
       if (member !== web) throw fail({ code: "not_found", target: member });
     },
     async createHostFactoryTokens(caller, { factory, expiresAt, count, networks }) {

@@ -84,8 +84,16 @@ function checkRemoval({ id, at }: Removal, owner: RoleId | undefined, { policy, 
     problems.report(at, `The load would remove ${kind} '${identifier}', on which it depends`);
     return;
   }
-  // A factory makes hosts anywhere in its account, and they go with it. Anything else outside was given to a role in here by somebody above.
-  const isOfFactory = kind === "host" && owner !== undefined && kindOf(owner) === "host_factory";
-  if (isOfFactory || kind === "public_key" || isWithin(kind, identifier, branch)) return;
+  if (mayGoWith(id, owner, branch)) return;
   problems.report(at, `The load would remove records outside of policy '${branch}', because a record that it removes owns them`);
+}
+
+/**
+ * Whether a record may go with what owns it. A factory makes hosts anywhere in its account, and they go with it; anything else outside of the branch was
+ * given to a role in here by somebody above.
+ */
+export function mayGoWith(id: ResourceId, owner: RoleId | undefined, branch: string): boolean {
+  const kind = kindOf(id);
+  const isOfFactory = kind === "host" && owner !== undefined && kindOf(owner) === "host_factory";
+  return isOfFactory || kind === "public_key" || isWithin(kind, identifierOf(id), branch);
 }

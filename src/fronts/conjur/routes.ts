@@ -9,6 +9,7 @@ import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
 import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wireOf } from "../front";
 import { type ConjurApp, createApp, mustBeKnown } from "./access";
+import { addBranches } from "./branches";
 import { addCredentials } from "./credentials";
 import { failures, statusFailures, switchFailures } from "./errors";
 import { addHostFactories } from "./host-factories";
@@ -34,6 +35,7 @@ function serve(broker: Broker, settings: FrontSettings = {}): FrontApp {
   addRoles(app, broker);
   if (settings.hostFactories !== false) addHostFactories(app, broker);
   addWrites(app, broker);
+  addBranches(app, broker);
   return bound(app, hot);
 }
 

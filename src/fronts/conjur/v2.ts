@@ -9,6 +9,7 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import { PosternError } from "../../model/failures";
+import type { ResourceId } from "../../model/ids";
 import type { Caller } from "../../model/types";
 import { type Form, queryOf } from "../form";
 import type { FailureOf, FailureTable, Wire } from "../front";
@@ -66,6 +67,11 @@ export async function versionTwoBody<const Schema extends v.GenericSchema>(
   // The issue's own text quotes what was sent, which may be a value.
   const where = (v.getDotPath(issue) ?? "body").slice(0, longestPath);
   throw new PosternError({ code: "malformed", where, expected: expectedBy(issue), kind: "argument" });
+}
+
+/** `Branch 'x' not found in account 'acme'`. */
+export function branchMissing(branch: ResourceId): Wire {
+  return versionTwoProblem(404, sentenceOn(branch, "not found", nouns));
 }
 
 const mostItems = 1000;
