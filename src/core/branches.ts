@@ -8,7 +8,7 @@
 import { PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, identifierProblem, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { Annotation, Caller, Change, Resource } from "../model/types";
-import { administratorOf } from "./accounts";
+import { administratorOf } from "./administrator";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { BranchChange, BranchQuery, BranchRequest, BranchView, Page } from "./operations";

@@ -21,10 +21,14 @@ import type {
   SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
+import type { BranchOperations } from "./branch-operations";
+import type { HostFactoryOperations } from "./host-factory-operations";
 import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
 import type { RightsDifference } from "./policy/rights";
 
+export type * from "./branch-operations";
+export type * from "./host-factory-operations";
 export type { Judgement } from "./policy/assertions";
 export type { RecordState } from "./policy/effect";
 export type { RightGroup, RightsDifference } from "./policy/rights";
@@ -176,71 +180,10 @@ export interface RoleView {
   readonly members: readonly Grant[];
 }
 
-/** A policy to be made below another. */
-export interface BranchRequest {
-  /** The branch it lies in: `acme:policy:root`. */
-  readonly parent: RoleId;
-  /** Without a slash. */
-  readonly name: string;
-  /** The branch above when absent, or the account's administrator at the top. */
-  readonly owner?: RoleId;
-  readonly annotations: ReadonlyMap<string, string>;
-}
-
-/** Annotations are added to those there are, or take the place of those of the same name. */
-export interface BranchChange {
-  readonly owner?: RoleId;
-  readonly annotations: ReadonlyMap<string, string>;
-}
-
-export interface BranchView {
-  readonly id: ResourceId;
-  readonly owner: RoleId;
-  readonly annotations: readonly Annotation[];
-}
-
-export interface BranchQuery {
-  readonly account: AccountName;
-  readonly limit: number;
-  readonly offset: number;
-}
-
 /** `child` is a member of `parent`. */
 export interface RoleEdge {
   readonly parent: RoleId;
   readonly child: RoleId;
-}
-
-export interface HostFactoryTokenRequest {
-  readonly factory: RoleId;
-  readonly expiresAt: Instant;
-  /** 1 to 1000. */
-  readonly count: number;
-  /** As given: addresses or networks; none: anywhere. */
-  readonly networks: readonly string[];
-}
-
-export interface IssuedHostFactoryToken {
-  readonly token: SecretBytes;
-  readonly expiresAt: Instant;
-  readonly networks: readonly string[];
-}
-
-/** A host to be made by whoever shows a factory's token. */
-export interface HostRequest {
-  readonly token: SecretBytes | undefined;
-  /** The identifier in the factory's account, canonical: `apps/web-17`. */
-  readonly id: string;
-  readonly annotations: ReadonlyMap<string, string>;
-}
-
-export interface CreatedHost {
-  readonly id: RoleId;
-  readonly owner: RoleId;
-  readonly createdAt: Instant;
-  /** Those of the request; an existing host keeps its own. */
-  readonly annotations: ReadonlyMap<string, string>;
-  readonly apiKey: SecretBytes;
 }
 
 /** `authn-azure/AzureAE1`, and what of it is on. Names are sorted. */
@@ -267,7 +210,7 @@ export interface SecretReader {
   readMany(caller: Caller, ids: readonly ResourceId[]): Promise<ReadonlyMap<ResourceId, SecretVersion>>;
 }
 
-export interface Broker extends SecretReader {
+export interface Broker extends SecretReader, BranchOperations, HostFactoryOperations {
   login(request: LoginRequest, context: RequestContext): Promise<Session>;
   /** The API key of a role that shows its password or API key. Throws `unauthenticated`. */
   exchangeForApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
@@ -318,33 +261,6 @@ export interface Broker extends SecretReader {
   roleGraph(caller: Caller, id: RoleId): Promise<readonly RoleEdge[]>;
   addMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
   removeMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
-
-  /**
-   * A new branch, by `create` on the one above. Throws `exists`; `not_found` also for an owner the caller does not see; `malformed` (kind `argument`, where
-   * `name`, `owner` or `annotations`).
-   */
-  createBranch(caller: Caller, request: BranchRequest): Promise<BranchView>;
-  /** The branches that the caller may `read`, sorted, but for the root. */
-  listBranches(caller: Caller, query: BranchQuery): Promise<Page<BranchView>>;
-  showBranch(caller: Caller, id: RoleId): Promise<BranchView>;
-  /** By `update`; another owner takes holding the present one, or `update` on the branch above as well. */
-  updateBranch(caller: Caller, id: RoleId, change: BranchChange): Promise<BranchView>;
-  /** With all below it and all that those own, by `delete` on it and `update` on each of the others. Throws `conflict` when it owns something elsewhere. */
-  removeBranch(caller: Caller, id: RoleId): Promise<void>;
-  /**
-   * By `create` on the branch the group lies in; both must be visible. Throws `exists` for a member, `malformed` (kind `argument`, where `id`) for one who
-   * cannot be.
-   */
-  addGroupMember(caller: Caller, group: RoleId, member: RoleId): Promise<void>;
-  /** By `update` on that branch. */
-  removeGroupMember(caller: Caller, group: RoleId, member: RoleId): Promise<void>;
-
-  /** New tokens, shown this once. Throws `malformed` (kind `argument`, where `host_factory`, `expiration`, `count` or `cidr`). */
-  createHostFactoryTokens(caller: Caller, request: HostFactoryTokenRequest): Promise<readonly IssuedHostFactoryToken[]>;
-  /** Hosts that were made by it stay. Throws `not_found` (target `host_factory_token` when there is no such token). */
-  revokeHostFactoryToken(caller: Caller, token: SecretBytes): Promise<void>;
-  /** A new host, or a new key for one that this factory made. Throws `unauthenticated`, `forbidden`, `malformed` (kind `argument`, where `id`). */
-  createHost(request: HostRequest, context: RequestContext): Promise<CreatedHost>;
 
   listAuthenticators(): AuthenticatorList;
   /** How people begin to sign in by the account's services of one type, by service. What is off, incomplete or unreachable is left out. */
