@@ -7,14 +7,16 @@
 
 import { PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, identifierProblem, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
-import type { Annotation, Caller, Change, Resource } from "../model/types";
+import type { Caller, Change, Resource } from "../model/types";
 import { administratorOf } from "./administrator";
+import { annotationChanges } from "./annotations";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { BranchChange, BranchQuery, BranchRequest, BranchView, Page } from "./operations";
-import { reservedNameProblem, wordProblem } from "./policy/names";
+import { reservedNameProblem } from "./policy/names";
 import type { Projection } from "./projection";
 import { everythingIn } from "./removal";
+import { writeTold } from "./told-write";
 
 export interface Branches {
   create(caller: Caller, request: BranchRequest): Promise<BranchView>;
@@ -82,10 +84,7 @@ export function createBranches({ projection, gate }: { readonly projection: Proj
       const graph = projection.graph();
       const demand = { operation: "branch.create", resource: parent, privilege: "create", graph };
       return gate.change(caller, { ...demand, requires: () => void newBranch(graph, caller, request) }, async () => {
-        await projection.write(accountOf(parent), caller.context.now, (newest) => ({
-          changes: newBranch(newest, caller, request),
-          result: undefined,
-        }));
+        await writeTold({ projection, gate, by: caller, account: accountOf(parent) }, (newest) => newBranch(newest, caller, request));
         return viewOf(projection.graph(), branchBelow(parent, request.name));
       });
     },
@@ -105,10 +104,7 @@ export function createBranches({ projection, gate }: { readonly projection: Proj
       const graph = projection.graph();
       const demand = { operation: "branch.update", resource: id, privilege: "update", graph };
       return gate.change(caller, { ...demand, requires: () => void changesOf(graph, caller, id, change) }, async () => {
-        await projection.write(accountOf(id), caller.context.now, (newest) => ({
-          changes: changesOf(newest, caller, id, change),
-          result: undefined,
-        }));
+        await writeTold({ projection, gate, by: caller, account: accountOf(id) }, (newest) => changesOf(newest, caller, id, change));
         return viewOf(projection.graph(), id);
       });
     },
@@ -135,9 +131,9 @@ export function createBranches({ projection, gate }: { readonly projection: Proj
         if (outcome?.error !== undefined) throw outcome.error;
       };
       await gate.change(caller, { operation: "branch.remove", resource: id, privilege: "delete", graph, requires }, () =>
-        projection.write(accountOf(id), caller.context.now, async (newest) => {
+        writeTold({ projection, gate, by: caller, account: accountOf(id) }, async (newest) => {
           existing(newest, id);
-          return { changes: (await doomed(newest)).map((each): Change => ({ type: "remove_resource", id: each })), result: undefined };
+          return (await doomed(newest)).map((each): Change => ({ type: "remove_resource", id: each }));
         }),
       );
     },
@@ -171,15 +167,6 @@ function existing(graph: Graph, id: ResourceId): Resource {
 
 function viewOf(graph: Graph, id: ResourceId): BranchView {
   return { id, owner: existing(graph, id).owner, annotations: [...graph.annotations(id)] };
-}
-
-function annotationChanges(resource: RoleId, annotations: ReadonlyMap<string, string>, policy: RoleId | undefined): readonly Change[] {
-  return [...annotations].map(([name, value]): Change => {
-    const problem = wordProblem(name) ?? (value.isWellFormed() && !value.includes("\0") ? undefined : "has a value that is not valid text");
-    if (problem !== undefined) throw argument("annotations", `names and values as in a policy; one ${problem}`, "annotation");
-    const annotation: Annotation = { resource, name, value, ...(policy === undefined ? {} : { policy }) };
-    return { type: "put_annotation", annotation };
-  });
 }
 
 function argument(where: string, expected: string, because: string): PosternError {

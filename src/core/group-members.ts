@@ -12,6 +12,7 @@ import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { Projection } from "./projection";
 import { assertNoRing } from "./roles";
+import { writeTold } from "./told-write";
 
 export interface GroupMembers {
   add(caller: Caller, group: RoleId, member: RoleId): Promise<void>;
@@ -56,10 +57,7 @@ export function createGroupMembers({ projection, gate }: { readonly projection: 
       const graph = projection.graph();
       const requires = (): void => void changeOf(graph, caller, group, member);
       return gate.change(caller, { operation, resource: branchAbove(group), privilege, graph, requires }, () =>
-        projection.write(accountOf(group), caller.context.now, (newest) => ({
-          changes: [changeOf(newest, caller, group, member)],
-          result: undefined,
-        })),
+        writeTold({ projection, gate, by: caller, account: accountOf(group) }, (newest) => [changeOf(newest, caller, group, member)]),
       );
     };
   }

@@ -10,13 +10,16 @@ import { PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, identifierProblem, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { Caller, Change, Check, HostFactoryToken, Instant, RequestContext } from "../model/types";
+import { annotationChanges } from "./annotations";
 import type { Credentials } from "./credentials";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import { isWithin } from "./networks";
 import type { CreatedHost, HostFactoryTokenRequest, HostRequest, IssuedHostFactoryToken } from "./operations";
 import { parseNetwork } from "./policy/cidr";
+import { reservedNameProblem } from "./policy/names";
 import type { Projection } from "./projection";
+import { rowEvents } from "./row-events";
 
 export interface HostFactories {
   createTokens(caller: Caller, request: HostFactoryTokenRequest): Promise<readonly IssuedHostFactoryToken[]>;
@@ -71,7 +74,7 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
       ...layersOf(graph, factory).map(
         (role): Change => ({ type: "put_grant", grant: { role, member: host, adminOption: false, ownership: false } }),
       ),
-      ...[...request.annotations].map(([name, value]): Change => ({ type: "put_annotation", annotation: { resource: host, name, value } })),
+      ...annotationChanges(host, request.annotations),
       change,
     ];
     return { changes, result: { apiKey, annotations: request.annotations, createdAt: now } };
@@ -135,11 +138,14 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
         // What can be refused is refused before the line that says it was allowed.
         changesFor(graph, factory, host, request, context.now);
         await gate.accept(context, about);
-        const made = await projection.write(account, context.now, (newest) => {
-          // Revoked while this one waited for its turn.
+        const { made, changes, before } = await projection.write(account, context.now, (newest) => {
+          // Revoked, or the name taken by a new branch, while this one waited for its turn.
           proven(newest, request.token, context);
-          return changesFor(newest, factory, host, request, context.now);
+          assertPlace(newest, factory, host, isConfined);
+          const planned = changesFor(newest, factory, host, request, context.now);
+          return { changes: planned.changes, result: { made: planned.result, changes: planned.changes, before: newest } };
         });
+        gate.tellRows({ context, role: factory }, () => rowEvents(changes, before));
         return { id: host, owner: factory, ...made };
       } catch (error) {
         throw await gate.refuse(context, about, error);
@@ -155,7 +161,7 @@ function layersOf(graph: Graph, factory: RoleId): readonly RoleId[] {
 /** Names that belong to the machinery, and the mistakes that a look-alike would be made of. */
 function assertMayBeMade(id: string): void {
   if (id === "") throw new PosternError({ code: "malformed", where: "id", expected: "a value", kind: "missing", because: "id" });
-  const problem = identifierProblem(id);
+  const problem = identifierProblem(id) ?? reservedNameProblem("host", id);
   if (problem !== undefined) throw argument("id", `an identifier, and this one ${problem}`);
   const [first = ""] = id.normalize("NFKC").toLowerCase().split("/");
   if (["conjur", "host"].includes(first) && id.includes("/")) throw argument("id", `an id that does not begin with ${first}/`);

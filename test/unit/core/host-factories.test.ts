@@ -247,15 +247,39 @@ describe("a host made by a factory", () => {
     expect(house.lastAudit()).toMatchObject({ allowed: false, because: "cidr" });
   });
 
-  test.each(["conjur/authn-azure/x", "CONJUR/x", "host/app", "/app/x", "app//x", "../x", "app/../x", "a\u0000b", " x", "x\\y", "e\u0301"])(
-    "cannot be called %p",
-    async (id) => {
-      const house = await createFactoryHouse();
-      const token = await oneToken(house);
-      expect(await failureOfWork(make(house, token, id))).toMatchObject({ code: "malformed", where: "id", kind: "argument" });
-      expect(house.lastAudit()).toMatchObject({ operation: "host_factory.create_host", allowed: false });
-    },
-  );
+  test.each([
+    "conjur/authn-azure/x",
+    "CONJUR/x",
+    "con\u200bjur/x",
+    "host/app",
+    "/app/x",
+    "app//x",
+    "../x",
+    "app/../x",
+    "a\u0000b",
+    " x",
+    "x\\y",
+    "e\u0301",
+  ])("cannot be called %p", async (id) => {
+    const house = await createFactoryHouse();
+    const token = await oneToken(house);
+    expect(await failureOfWork(make(house, token, id))).toMatchObject({ code: "malformed", where: "id", kind: "argument" });
+    expect(house.lastAudit()).toMatchObject({ operation: "host_factory.create_host", allowed: false });
+  });
+
+  test.each([
+    ["a\nb", "v"],
+    ["", "v"],
+    [" a", "v"],
+    ["a", "v\0"],
+    ["a", "\ud800"],
+  ])("has no annotation that a policy could not give it: %j %j", async (name, value) => {
+    const house = await createFactoryHouse();
+    const work = make(house, await oneToken(house), "app/web", {}, new Map([[name, value]]));
+    expect(await failureOfWork(work)).toMatchObject({ code: "malformed", where: "annotations", kind: "argument" });
+    expect(house.lastAudit()).toMatchObject({ operation: "host_factory.create_host", allowed: false });
+    expect((await failureOfWork(house.broker.showResource(house.admin, parseId("acme:host:app/web")))).code).toBe("not_found");
+  });
 
   test("must have a name", async () => {
     const house = await createFactoryHouse();

@@ -1,0 +1,28 @@
+/** Writes whose rows the audit is told of, once they are stored. */
+
+import type { AccountName } from "../model/ids";
+import type { Caller, Change } from "../model/types";
+import type { Gate } from "./gate";
+import type { Graph } from "./graph";
+import type { Projection } from "./projection";
+import { rowEvents } from "./row-events";
+
+export interface ToldWrite {
+  readonly projection: Projection;
+  readonly gate: Gate;
+  /** Who changes it, and in which request. */
+  readonly by: Pick<Caller, "context" | "role">;
+  readonly account: AccountName;
+}
+
+/** Stores what `plan` makes of the newest graph before anybody else's changes, and then tells of the rows. */
+export async function writeTold(
+  { projection, gate, by: { context, role }, account }: ToldWrite,
+  plan: (graph: Graph) => readonly Change[] | Promise<readonly Change[]>,
+): Promise<void> {
+  const { changes, before } = await projection.write(account, context.now, async (graph) => {
+    const planned = await plan(graph);
+    return { changes: planned, result: { changes: planned, before: graph } };
+  });
+  gate.tellRows({ context, role }, () => rowEvents(changes, before));
+}
