@@ -21,14 +21,16 @@ export interface OperatorShell {
   /** Runs one command to its end; `input` is its standard input. */
   run(words: readonly string[], input?: string, environment?: Readonly<Record<string, string>>): Promise<Ended>;
   /** Starts `postern server` on a free port and waits for the line that says where it listens. */
-  serve(words?: readonly string[]): Promise<ServerProcess>;
+  serve(words?: readonly string[], environment?: Readonly<Record<string, string>>): Promise<ServerProcess>;
   remove(): Promise<void>;
 }
 
-const program = [process.execPath, resolve("src/main.ts")];
+const fromSource = [process.execPath, resolve("src/main.ts")];
+/** The program as it is shipped; `bun scripts/build.ts` makes it. */
+export const shippedProgram = [resolve("dist/postern")];
 
 /** Everything the operator does here goes to `data` below the folder, sealed by `seal.key` beside it. */
-export function createOperatorShell(): OperatorShell {
+export function createOperatorShell(program: readonly string[] = fromSource): OperatorShell {
   const folder = mkdtempSync(join(tmpdir(), "operator-"));
   const running = new Set<Bun.Subprocess>();
   const settings = { POSTERN_DATA: join(folder, "data"), POSTERN_SEAL: `file:${join(folder, "seal.key")}`, TMPDIR: tmpdir() };
@@ -46,10 +48,10 @@ export function createOperatorShell(): OperatorShell {
       const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
       return { code: await child.exited, out, err };
     },
-    async serve(words = []) {
+    async serve(words = [], environment = {}) {
       const child = Bun.spawn([...program, "server", "--listen", "127.0.0.1:0", "--log", join(folder, "server.log"), ...words], {
         cwd: folder,
-        env: settings,
+        env: { ...settings, ...environment },
         stdout: "pipe",
         stderr: "ignore",
       });
