@@ -32,6 +32,15 @@ export interface IssuerSource {
 export interface TrustedIssuer {
   readonly issuer: string;
   readonly keys: KeySet;
+  /** Where people sign in, and where codes are exchanged, when the document says so. */
+  readonly endpoints?: IssuerEndpoints;
+}
+
+export interface IssuerEndpoints {
+  readonly authorization?: string;
+  readonly token?: string;
+  /** How clients prove themselves at the token endpoint; absent: by `client_secret_basic`. */
+  readonly tokenMethods?: readonly string[];
 }
 
 export interface Issuers {
@@ -79,7 +88,13 @@ const documentLimits = { ...timing, maxBytes: 262_144 };
 // A thousand keys without their certificates fit.
 const keyLimits = { ...timing, maxBytes: 1_048_576 };
 
-const Discovery = v.object({ issuer: v.string(), jwks_uri: v.string() });
+const Discovery = v.object({
+  issuer: v.string(),
+  jwks_uri: v.string(),
+  authorization_endpoint: v.optional(v.string()),
+  token_endpoint: v.optional(v.string()),
+  token_endpoint_auth_methods_supported: v.optional(v.array(v.string())),
+});
 
 export function createIssuers(deps: IssuersDeps): Issuers {
   const { clock, logger } = deps;
@@ -211,7 +226,40 @@ async function fetchIssuer(http: HttpClient, source: IssuerSource): Promise<Trus
   const { issuer, jwks_uri: keysUrl } = document.output;
   const host = URL.parse(keysUrl)?.hostname;
   if (host === undefined || source.keyHosts?.includes(host) === false) throw unavailable(source, "key_host");
-  return { issuer, keys: await fetchKeys(http, source, keysUrl, common) };
+  return { issuer, keys: await fetchKeys(http, source, keysUrl, common), endpoints: endpointsIn(document.output) };
+}
+
+function endpointsIn(document: v.InferOutput<typeof Discovery>): IssuerEndpoints {
+  const { authorization_endpoint: authorization, token_endpoint: token, token_endpoint_auth_methods_supported: tokenMethods } = document;
+  return {
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(token === undefined ? {} : { token }),
+    ...(tokenMethods === undefined ? {} : { tokenMethods }),
+  };
+}
+
+/** A provider by its own address; its document must name that very provider (OpenID Connect Discovery 1.0, 4.3). A slash at the end makes no difference. */
+export function providerSource(address: string, roots?: string): IssuerSource {
+  const base = address.replace(/\/+$/u, "");
+  return {
+    documentUrl: `${base}/.well-known/openid-configuration`,
+    accepts: (issuer) => issuer === base || issuer === `${base}/`,
+    ...(roots === undefined ? {} : { roots }),
+  };
+}
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/u;
+
+/** The setting `ca-cert`, which alone vouches for the issuer. Fails the check `ca_cert`. */
+export function readRoots(text: string | undefined, checks: CheckList): string | undefined {
+  if (text !== undefined) checks.expect(pemCertificate.test(text), "ca_cert", "certificates in PEM");
+  return text;
+}
+
+/** Whether a setting is the web address of an issuer or of its keys: without a user, and without a fragment. */
+export function isIssuerAddress(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "";
 }
 
 async function fetchKeys(http: HttpClient, source: IssuerSource, keysUrl: string, common: Partial<HttpLimits>): Promise<KeySet> {

@@ -5,6 +5,7 @@ import { createAzureAuthenticator } from "./azure/azure";
 import { createGcpAuthenticator } from "./gcp/gcp";
 import { createIssuers } from "./issuer";
 import { createJwtAuthenticator } from "./jwt/jwt";
+import { createOidcAuthenticator } from "./oidc/oidc";
 
 export interface AuthenticatorDeps {
   readonly http: HttpClient;
@@ -22,5 +23,6 @@ export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenti
     createAzureAuthenticator({ issuers, logger: deps.logger }),
     createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
     createGcpAuthenticator({ issuers }),
+    createOidcAuthenticator({ issuers, http: deps.http, random: deps.random }),
   ];
 }

@@ -55,7 +55,7 @@ const doors: readonly RegExp[] = [
   /^model\/(types|ids|failures|ports|secret-bytes)$/,
   // The worker's table needs the planning alone, without the broker around it.
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
-  /^crypto\/(aead|signing|jwt|digest|certificate)$/,
+  /^crypto\/(aead|signing|jwt|digest|certificate|strict-json)$/,
   /^keyring\/(keyring|registry)$/,
   /^runtime\/(clock|random|http-client|socket-client|files|workers|logger|service-manager|line-sinks)$/,
   /^store\/(store|memory|engine-check)$/,
@@ -116,7 +116,7 @@ const onlyHere: readonly OnlyHere[] = [
     thing: "reveal()",
     pattern: /\.reveal\(/,
     where:
-      /^(fronts\/[^/]+\/wire\.ts|store\/sealing\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources)\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts)$/,
+      /^(fronts\/[^/]+\/wire\.ts|store\/sealing\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources)\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|authenticators\/(oidc\/code-exchange|iam\/signed-request)\.ts)$/,
   },
   { thing: "a class", pattern: /(?<![.\w$])class\s+[A-Z]/, where: /^model\/(failures|secret-bytes)\.ts$/ },
   { thing: "a type assertion", pattern: /(?<![.\w$])as\s+(?!const\b)[\w"'{[(]/, where: /^model\// },

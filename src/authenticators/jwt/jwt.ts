@@ -76,7 +76,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
         expiresAt,
         evidence: Object.fromEntries(evidenceClaims.flatMap((name) => (claims[name] === undefined ? [] : [[name, shown(claims[name])]]))),
         checks: checks.made,
-        warnings: [],
+        warnings: settings.audience === undefined ? ["audience_unchecked"] : [],
         restrictions,
         ...(identity === undefined ? {} : { login: `host/${path}${identity}` }),
       };

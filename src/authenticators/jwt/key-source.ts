@@ -3,7 +3,7 @@
 import { type JwtAlgorithm, jwtAlgorithms, type KeySet, readKeySet } from "../../crypto/jwt";
 import type { CheckList } from "../../model/failures";
 import type { AuthenticatorSettings } from "../../model/ports";
-import type { IssuerSource } from "../issuer";
+import { type IssuerSource, isIssuerAddress, providerSource, readRoots } from "../issuer";
 
 export type KeySource =
   | { readonly kind: "fetched"; readonly source: IssuerSource; readonly issuer: string }
@@ -11,7 +11,6 @@ export type KeySource =
 
 // What Conjur takes. Clusters and workload identities that sign with elliptic curves say so in the variable `algorithms`.
 const usualAlgorithms: readonly JwtAlgorithm[] = ["RS256", "RS384", "RS512"];
-const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/u;
 
 /**
  * Exactly one of the three sources must be set. Fails the checks `key_source`, `ca_cert` and `issuer_setting`.
@@ -23,25 +22,17 @@ export function readKeySource(settings: AuthenticatorSettings, checks: CheckList
   const [name, ...more] = names;
   if (name === undefined || more.length > 0)
     checks.fail("key_source", `set: ${names.join(", ") || "none"}; exactly one of jwks-uri, provider-uri and public-keys must be`);
-  const roots = settings["ca-cert"];
-  if (roots !== undefined) {
-    if (name === "public-keys") checks.fail("ca_cert", "ca-cert is for keys that are fetched, and public-keys are not");
-    checks.expect(pemCertificate.test(roots), "ca_cert", "certificates in PEM");
-  }
-  const common = roots === undefined ? {} : { roots };
+  if (name === "public-keys" && settings["ca-cert"] !== undefined)
+    checks.fail("ca_cert", "ca-cert is for keys that are fetched, and public-keys are not");
+  const roots = readRoots(settings["ca-cert"], checks);
   const text = settings[name] ?? "";
   if (name === "public-keys") return givenKeys(text, settings.issuer, checks);
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/u.test(url.protocol) || url.username !== "" || url.password !== "" || url.hash !== "")
-    checks.fail("key_source", `${name} is no address`);
+  if (url === null || !isIssuerAddress(text)) checks.fail("key_source", `${name} is no address`);
   checks.pass("key_source", `${name} ${text}`);
-  if (name === "jwks-uri") {
-    const source = { documentUrl: text, isKeySet: true, accepts: () => true, ...common };
-    return { kind: "fetched", source, issuer: settings.issuer ?? url.hostname };
-  }
-  const base = text.replace(/\/+$/u, "");
-  const source = { documentUrl: `${base}/.well-known/openid-configuration`, accepts: sameIssuer(base), ...common };
-  return { kind: "fetched", source, issuer: settings.issuer ?? text };
+  if (name === "provider-uri") return { kind: "fetched", source: providerSource(text, roots), issuer: settings.issuer ?? text };
+  const source = { documentUrl: text, isKeySet: true, accepts: () => true, ...(roots === undefined ? {} : { roots }) };
+  return { kind: "fetched", source, issuer: settings.issuer ?? url.hostname };
 }
 
 /** Which signatures count: the setting `algorithms`, a list with commas. Fails the check `algorithms`. */
@@ -52,11 +43,6 @@ export function readAlgorithms(settings: AuthenticatorSettings, checks: CheckLis
   const known = jwtAlgorithms.filter((algorithm) => named.includes(algorithm));
   checks.expect(known.length === named.length, "algorithms", `${text}; each once, of ${jwtAlgorithms.join(", ")}`);
   return known;
-}
-
-/** A provider's document must name the provider it was asked for (OpenID Connect Discovery 1.0, 4.3). */
-export function sameIssuer(base: string): (issuer: string) => boolean {
-  return (issuer) => issuer === base || issuer === `${base}/`;
 }
 
 function givenKeys(text: string, issuer: string | undefined, checks: CheckList): KeySource {

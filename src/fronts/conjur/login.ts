@@ -7,11 +7,12 @@
 import type { Context } from "hono";
 import type { Broker, LoginRequest } from "../../core/broker";
 import { SecretBytes } from "../../model/secret-bytes";
+import { queryOf } from "../form";
 import { print } from "../front";
 import type { ConjurApp, ConjurEnv } from "./access";
 import { loginFailures } from "./errors";
 import { assertSegment, roleOfLogin } from "./names";
-import { jwtOf, sessionWire } from "./wire";
+import { empty, identityTokenOf, jwtOf, providersWire, sessionWire } from "./wire";
 
 /** An authenticator, its service and the login as the path has them. */
 interface LoginPath {
@@ -28,6 +29,8 @@ export function addLogins(app: ConjurApp, broker: Broker): void {
     // The body is the key itself, to the byte, whatever type the client gives it.
     return finish(c, broker, { ...request, credential: new SecretBytes(await bodyOf(c)) });
   });
+
+  addOidc(app, broker);
 
   app.post("/:authenticator{authn-[^/]+}/:service/:account/:login/authenticate", async (c) => {
     const request = begin(c, c.req.param());
@@ -50,6 +53,46 @@ export function addLogins(app: ConjurApp, broker: Broker): void {
 }
 
 const namedByToken = new Set(["authn-jwt"]);
+
+/** Identity tokens, and sign-ins of people: their client asks for the providers, opens one's page, and brings the code it comes back with. */
+function addOidc(app: ConjurApp, broker: Broker): void {
+  const places = ["/authn-oidc/:account/authenticate", "/authn-oidc/:service/:account/authenticate"];
+
+  app.on("POST", places, async (c) => {
+    const request = begin(c, oidcPath(c.req.param()));
+    const token = identityTokenOf(await bodyOf(c)) ?? bearerOf(c.req.header("authorization"));
+    return finish(c, broker, { ...request, credential: token === undefined ? undefined : SecretBytes.ofText(token) });
+  });
+
+  app.on("GET", places, async (c) => {
+    const request = begin(c, oidcPath(c.req.param()));
+    const query = queryOf(c.req.url);
+    const [code, nonce, verifier] = ["code", "nonce", "code_verifier"].map((name) => query.one(name) ?? "");
+    // All three or none: a code without what its client kept back is nobody's.
+    const isWhole = code !== undefined && code !== "" && nonce !== undefined && nonce !== "" && verifier !== undefined && verifier !== "";
+    const proof: Pick<LoginRequest, "credential" | "form"> = isWhole
+      ? { credential: SecretBytes.ofText(code), form: { kind: "code", nonce, verifier } }
+      : { credential: undefined };
+    return finish(c, broker, { ...request, ...proof });
+  });
+
+  // A login in the path would be a name without a proof.
+  app.post("/authn-oidc/:service/:account/:login/authenticate", () => print(empty(404)));
+
+  app.get("/authn-oidc/:account/providers", async (c) => {
+    const { account } = c.req.param();
+    assertSegment(account);
+    return print(providersWire(await broker.invitations(account, "authn-oidc")));
+  });
+}
+
+function oidcPath({ account = "", service }: Readonly<Record<string, string>>): LoginPath {
+  return { authenticator: "authn-oidc", account, login: "", ...(service === undefined ? {} : { service }) };
+}
+
+function bearerOf(header: string | undefined): string | undefined {
+  return /^Bearer ([\w.-]+)$/u.exec(header ?? "")?.[1];
+}
 
 /** Reads the path, and counts the attempt before its body is looked at. */
 function begin(c: Context<ConjurEnv>, path: LoginPath): Omit<LoginRequest, "credential"> {

@@ -19,6 +19,7 @@ import type {
 } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { kindOf, type ResourceId } from "../../model/ids";
+import type { Invitation } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, Grant } from "../../model/types";
 import { formOf, textOf } from "../form";
@@ -255,6 +256,26 @@ function policyMember(fact: { readonly policy?: string }): { readonly policy?: s
 /** The token in the body of a login: a form field, whatever type the client gave the body. Throws `malformed` for two of them. */
 export function jwtOf(body: Uint8Array): string | undefined {
   return formOf(body).one("jwt");
+}
+
+/** The identity token in the body of an OpenID Connect login. Throws `malformed` for two of them. */
+export function identityTokenOf(body: Uint8Array): string | undefined {
+  return formOf(body).one("id_token");
+}
+
+/** Where people begin to sign in. `redirect_uri` is the provider's page, by upstream's name for it; what else a client needs it brings back with the code. */
+export function providersWire(invitations: ReadonlyMap<string, Invitation>): Wire {
+  return jsonWire(
+    200,
+    [...invitations].map(([service, { name, address, nonce, verifier }]) => ({
+      service_id: service,
+      type: "authn-oidc",
+      name,
+      nonce,
+      code_verifier: verifier,
+      redirect_uri: address,
+    })),
+  );
 }
 
 const SwitchBody = v.object({ enabled: v.optional(v.unknown()) });
