@@ -7,7 +7,8 @@ import { unsafeEnvironment } from "./config/config";
 const misconfigured = 78;
 const defective = 70;
 
-process.exitCode = await main(process.argv.slice(2));
+const isConjurctl = /(?:^|[/\\])conjurctl(?:\.exe)?$/u.test(process.argv0);
+process.exitCode = await main([...(isConjurctl ? ["conjurctl"] : []), ...process.argv.slice(2)]);
 
 async function main(argv: readonly string[]): Promise<number> {
   const unsafe = unsafeEnvironment();

@@ -6,7 +6,9 @@ import type { Cli } from "./command";
 import { accountCommand } from "./commands/account";
 import { auditCommand, whyCommand } from "./commands/audit";
 import { completionCommand } from "./commands/completion";
+import { configurationCommand } from "./commands/configuration";
 import { dataKeyCommand } from "./commands/data-key";
+import { dbCommand } from "./commands/db";
 import { devCommand } from "./commands/dev";
 import { initCommand } from "./commands/init";
 import { policyCommand } from "./commands/policy";
@@ -14,8 +16,10 @@ import { roleCommand } from "./commands/role";
 import { sealCommand } from "./commands/seal";
 import { selfTest } from "./commands/self-test";
 import { serverCommand } from "./commands/server";
-import { configurationCommand, statusCommand } from "./commands/status";
+import { statusCommand } from "./commands/status";
 import { variableCommand } from "./commands/variable";
+import { waitCommand } from "./commands/wait";
+import { translateConjurctl } from "./conjurctl";
 import { exitCodeHelp, exitCodes } from "./exit-codes";
 import { type CliIo, processIo } from "./io";
 import { type CliWorld, processWorld } from "./world";
@@ -35,6 +39,8 @@ const table: readonly ((cli: Cli) => Command)[] = [
   sealCommand,
   dataKeyCommand,
   configurationCommand,
+  waitCommand,
+  dbCommand,
   completionCommand,
   selfTestCommand,
 ];
@@ -55,11 +61,14 @@ export async function run(argv: readonly string[], io: CliIo = processIo(), worl
     // `variable get --version 2` is not a question for the version of the program.
     .enablePositionalOptions()
     .exitOverride()
-    .addHelpText("after", exitCodeHelp);
+    .addHelpText(
+      "after",
+      `${exitCodeHelp}\nUnder the name conjurctl, and as 'postern conjurctl', it takes the command lines of that program.\n`,
+    );
   for (const command of table) program.addCommand(command(cli));
   printThrough(program, io);
   try {
-    await program.parseAsync(argv, { from: "user" });
+    await program.parseAsync(argv[0] === "conjurctl" ? translateConjurctl(argv.slice(1), io.environment) : argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;

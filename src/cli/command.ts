@@ -138,15 +138,32 @@ function loadFor(command: Command, { io, world }: Cli): LoadedConfig {
   const path = optionOf(command, "config") ?? io.environment.POSTERN_CONFIG;
   const file =
     path === undefined || path === "" ? undefined : { path, text: Buffer.from(io.readFile(resolve(io.folder, path))).toString("utf8") };
+  const conjurFile = readConjurFile(io);
   const loaded = loadConfig({
     flags,
     environment: io.environment,
     folder: io.folder,
     authenticatorTypes: world.authenticators().map(({ type }) => type),
     ...(file === undefined ? {} : { file }),
+    ...(conjurFile === undefined ? {} : { conjurFile }),
   });
   for (const notice of loaded.notices) io.err(`postern: ${notice}\n`);
   return loaded;
+}
+
+const defaultConjurFile = "/etc/conjur/config/conjur.yml";
+
+/** The one that CONJUR_CONFIG names, which must be there, or the one in its usual place, which need not. */
+function readConjurFile(io: CliIo): { readonly path: string; readonly text: string } | undefined {
+  const named = io.environment.CONJUR_CONFIG ?? "";
+  const path = named === "" ? defaultConjurFile : resolve(io.folder, named);
+  try {
+    return { path, text: Buffer.from(io.readFile(path)).toString("utf8") };
+  } catch (error) {
+    const isMissing = error instanceof PosternError && error.failure.code === "malformed" && error.failure.kind === "missing";
+    if (named === "" && isMissing) return undefined;
+    throw error;
+  }
 }
 
 async function withAdmin(command: Command, cli: Cli, use: (client: AdminClient, config: Config) => Promise<number>): Promise<number> {

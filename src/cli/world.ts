@@ -30,6 +30,9 @@ export interface CliWorld {
   /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates again. */
   untilStopped(reload: () => void): Promise<void>;
   readonly serviceManager: ServiceManager;
+  /** Whether anything answers on a port of this machine. */
+  answers(port: number): Promise<boolean>;
+  pause(ms: number): Promise<void>;
   /** The external authenticators that are built in. */
   authenticators(): readonly Pick<Authenticator, "type" | "restrictions">[];
   freshBytes(count: number): Uint8Array;
@@ -66,6 +69,8 @@ export function processWorld(version: string): CliWorld {
       environment: processEnvironment(),
       complain: (reason) => process.stderr.write(`postern: ${reason}\n`),
     }),
+    answers: (port) => acceptsConnections(port),
+    pause: (ms) => Bun.sleep(ms),
     authenticators() {
       const clock = createClock();
       const http = createHttpClient({ allowOutbound: [], clock, logger: silent });
@@ -76,6 +81,18 @@ export function processWorld(version: string): CliWorld {
 }
 
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** A server that takes a connection has begun to serve: listeners are opened last. */
+async function acceptsConnections(port: number): Promise<boolean> {
+  try {
+    const connection = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data: () => undefined } });
+    connection.end();
+    return true;
+  } catch {
+    // Refused, which is the answer.
+    return false;
+  }
+}
 
 /** Undefined when no server answers at the socket. Throws `forbidden` for the socket of another user. */
 async function reachSocket(path: string): Promise<Reached | undefined> {

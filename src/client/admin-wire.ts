@@ -122,6 +122,9 @@ export const adminOperations = {
     v.strictObject({ name: v.string(), password: v.exactOptional(Secret) }),
     v.object({ apiKey: Secret, signingKeyPem: v.string() }),
   ),
+  deleteAccount: operation("/accounts/delete", v.strictObject({ name: v.string() }), v.object({})),
+  resetPassword: operation("/roles/reset-password", v.strictObject({ role: Name, password: Secret }), v.object({ apiKey: Secret })),
+  reload: operation("/reload", Nothing, v.object({})),
   retrieveKey: operation("/roles/retrieve-key", v.strictObject({ role: Name }), v.object({ apiKey: Secret })),
   loadPolicy: operation(
     "/policies/load",

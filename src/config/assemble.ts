@@ -71,11 +71,14 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
 type PathOf = (name: SettingName, value: string) => string;
 
 function mainListener(said: Said, path: PathOf): ListenerSettings {
-  const { tls_cert, tls_key } = said;
-  const tls =
-    tls_cert === undefined || tls_key === undefined
+  const { tls_cert, tls_key, tls_self_signed } = said;
+  const own = resolve(path("data", said.data ?? defaults.data), "tls");
+  const made =
+    tls_self_signed === undefined
       ? undefined
-      : { certFile: path("tls_cert", tls_cert), keyFile: path("tls_key", tls_key) };
+      : { certFile: resolve(own, "server.pem"), keyFile: resolve(own, "server.key"), selfSignedFor: tls_self_signed };
+  const tls =
+    tls_cert === undefined || tls_key === undefined ? made : { certFile: path("tls_cert", tls_cert), keyFile: path("tls_key", tls_key) };
   return { name: "main", listen: said.listen ?? defaults.listen, ...present("tls", tls) };
 }
 

@@ -6,6 +6,7 @@ import { dirname, resolve } from "node:path";
 import * as v from "valibot";
 import { PosternError } from "../model/failures";
 import { assemble } from "./assemble";
+import { layerOfConjurFile } from "./conjur-file";
 import { type Environment, unsafeVariables } from "./environment";
 import { type Findings, flagOf, type Layer, layerOfEnvironment, layerOfFile, layerOfFlags, variableOf } from "./layers";
 import { flagHelp, isSetting, type Said, type SettingName, Settings } from "./schema";
@@ -27,6 +28,8 @@ export interface SettingFlag {
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
+  /** Names and addresses to make the pair for when there is none yet; absent: it is the operator's. */
+  readonly selfSignedFor?: readonly string[];
 }
 
 export interface ListenerSettings {
@@ -102,6 +105,8 @@ export interface ConfigSources {
   readonly environment: Environment;
   /** The one file, when the operator named one. Paths in it start from its folder. */
   readonly file?: { readonly path: string; readonly text: string };
+  /** The settings file of a Conjur server, where there is one; everything else stands before it. */
+  readonly conjurFile?: { readonly path: string; readonly text: string };
   /** Where relative paths of flags and variables start. */
   readonly folder: string;
   /** Types of authenticators that are built in: `authn-azure`. */
@@ -114,6 +119,8 @@ export interface LoadedConfig {
   readonly notices: readonly string[];
   /** Where each setting that was said came from: `listen` → `--listen`. */
   readonly origins: ReadonlyMap<SettingName, string>;
+  /** What was said, in the operator's own words. */
+  readonly said: ReadonlyMap<SettingName, unknown>;
 }
 
 /** Every setting that can be a flag. */
@@ -138,13 +145,20 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const findings: Findings = { problems: [], notices: [] };
   const flags = layerOfFlags(sources.flags);
   const file = sources.file === undefined ? new Map() : layerOfFile(sources.file.text, sources.file.path, findings);
+  const { conjurFile } = sources;
+  const conjur = conjurFile === undefined ? new Map() : layerOfConjurFile(conjurFile.text, conjurFile.path, findings);
   const environment = layerOfEnvironment(sources.environment, sealVariablesOf(sources, [flags, file]), findings);
-  const values: Layer = new Map([...file, ...environment, ...flags]);
+  const values: Layer = new Map([...conjur, ...file, ...environment, ...flags]);
   const said = check(values, findings);
   checkTogether(said, values, sources, findings);
   if (findings.problems.length > 0) throw wrong(findings.problems);
   const config = deepFreeze(assemble(said, sources.environment, (name) => baseOf(name, values, sources)));
-  return { config, notices: findings.notices, origins: new Map([...values].map(([name, { source }]) => [name, source])) };
+  return {
+    config,
+    notices: findings.notices,
+    origins: new Map([...values].map(([name, { source }]) => [name, source])),
+    said: new Map([...values].map(([name, { value }]) => [name, value])),
+  };
 }
 
 /** The variables that `env:` seals name, wherever they are named. */
@@ -180,6 +194,8 @@ function checkTogether(said: Said, values: Layer, { authenticatorTypes }: Config
     if ((tls_cert === undefined) !== (tls_key === undefined))
       problems.push(`${prefix}tls_cert and ${prefix}tls_key: expected both or neither`);
   }
+  if (said.tls_self_signed !== undefined && said.tls_cert !== undefined)
+    problems.push(`${sourceOf(values, "tls_self_signed")}: expected either this or tls_cert`);
   for (const name of said.authenticators ?? []) {
     const [type = "", service] = name.split("/");
     const isKnown = name === "authn" || (authenticatorTypes.includes(type) && service !== undefined && service !== "");

@@ -91,6 +91,7 @@ export const settings = {
   listen,
   tls_cert: path("a file of certificates"),
   tls_key: path("a file with a private key"),
+  tls_self_signed: list("names and addresses such as postern.example.com"),
   ca: list("files of certificates", path("a file of certificates")),
   allow_outbound: list("URL prefixes such as https://127.0.0.1:9443/"),
   https_proxy: text("the URL of a proxy"),
@@ -150,6 +151,7 @@ export const flagHelp: {
   listen: ["value", "address and port, or path of a socket"],
   tls_cert: ["value", "file of the certificate and its chain (PEM)"],
   tls_key: ["value", "file of the certificate's private key (PEM)"],
+  tls_self_signed: ["list", "name or address that a certificate of the server's own making is for, instead of --tls-cert"],
   ca: ["list", "file of further roots for outgoing connections (PEM)"],
   allow_outbound: ["list", "URL prefix of an issuer that may be at a private or loopback address"],
   https_proxy: ["value", "proxy for the fetching of issuers' keys"],
@@ -224,6 +226,8 @@ export const refusedVariables: Readonly<Record<string, string>> = {
 /** Variables of Conjur's servers that mean nothing here, and why. */
 export const ignoredVariables: Readonly<Record<string, string>> = {
   DATABASE_URL: "Postern keeps its data in its own folder (--data)",
-  CONJUR_CONFIG: "Postern reads one TOML file (--config)",
+  CONJUR_TELEMETRY_ENABLED: "metrics are served by the admin socket, always",
+  CONJUR_FEATURE_DYNAMIC_SECRETS_ENABLED: "there are no dynamic secrets",
+  RAILS_LOG_TO_STDOUT: "say where to log with --log",
   PORT: "say where to listen with --listen",
 };

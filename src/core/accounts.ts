@@ -18,6 +18,10 @@ export interface Accounts {
     context: RequestContext,
     password?: SecretBytes,
   ): Promise<{ readonly apiKey: SecretBytes; readonly signingKeyPem: string }>;
+  /** Removes everything of the account: facts, values, keys. Throws `not_found`. */
+  remove(name: string, context: RequestContext): Promise<void>;
+  /** A new API key and password for a user, by the operator's word alone. Throws `not_found`, `malformed` for a weak password, `forbidden` for a host. */
+  resetPassword(role: RoleId, password: SecretBytes, context: RequestContext): Promise<SecretBytes>;
   /** A caller that acts as the account's administrator. Throws `not_found`. */
   operatorOf(account: string, context: RequestContext): Caller;
   names(): readonly AccountName[];
@@ -27,7 +31,7 @@ export interface Accounts {
 export interface AccountsDeps {
   readonly projection: Projection;
   readonly gate: Gate;
-  readonly keyring: Pick<Keyring, "ensureAccount">;
+  readonly keyring: Pick<Keyring, "ensureAccount" | "removeAccount">;
   readonly signers: Signers;
   readonly credentials: Credentials;
   readonly hosts: Hosts;
@@ -59,6 +63,35 @@ export function createAccounts(deps: AccountsDeps): Accounts {
         return { apiKey, signingKeyPem: signer.publicKeyPem };
       } catch (error) {
         throw await gate.refuse(context, { operation: "account.create", account: name.slice(0, 256) }, error);
+      }
+    },
+
+    async remove(name, context) {
+      const about = { operation: "account.delete", account: name.slice(0, 256) };
+      const account = projection.graph().account(name)?.name;
+      if (account === undefined)
+        throw await gate.refuse(context, about, new PosternError({ code: "not_found", target: `account ${name}` }));
+      await gate.accept(context, about);
+      await projection.write(account, context.now, () => ({ changes: [{ type: "remove_account", account }], result: undefined }));
+      // The facts first: without keys they would be there and open nothing.
+      signers.forget(account);
+      await keyring.removeAccount(account);
+    },
+
+    async resetPassword(role, password, context) {
+      const about = { operation: "password.reset", resource: role, account: accountOf(role) };
+      try {
+        if (projection.graph().credential(role) === undefined)
+          throw new PosternError({ code: "not_found", target: role, because: "no_credential" });
+        const passwordHash = await credentials.hashOfNewPassword(role, password);
+        await gate.accept(context, about);
+        return await projection.write(accountOf(role), context.now, (graph) => {
+          if (graph.credential(role) === undefined) throw new PosternError({ code: "not_found", target: role, because: "no_credential" });
+          const { apiKey, change } = credentials.renewKey(role, context.now);
+          return { changes: [withPassword(change, passwordHash)], result: apiKey };
+        });
+      } catch (error) {
+        throw await gate.refuse(context, about, error);
       }
     },
 

@@ -158,6 +158,8 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const operator: Operator = {
     caller: accounts.operatorOf,
     createAccount: accounts.create,
+    deleteAccount: accounts.remove,
+    resetPassword: accounts.resetPassword,
     accounts: accounts.names,
     retrieveKey: accounts.retrieveKey,
     checkPolicy: policies.check,

@@ -280,6 +280,10 @@ export interface Operator {
     context: RequestContext,
     password?: SecretBytes,
   ): Promise<{ readonly apiKey: SecretBytes; readonly signingKeyPem: string }>;
+  /** Removes an account with everything in it. Throws `not_found`. */
+  deleteAccount(name: string, context: RequestContext): Promise<void>;
+  /** A new password and API key for a user who lost theirs. Throws `not_found`, `malformed` for a weak one, `forbidden` for a host. */
+  resetPassword(role: RoleId, password: SecretBytes, context: RequestContext): Promise<SecretBytes>;
   accounts(): readonly AccountName[];
   /** Prints an API key again. Throws `not_found`. */
   retrieveKey(role: RoleId, context: RequestContext): Promise<SecretBytes>;

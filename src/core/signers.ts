@@ -21,6 +21,8 @@ export interface Signers {
   /** Throws `internal` for an account whose key was never made here. */
   of(account: AccountName): SessionSigner;
   byKeyId(keyId: string): AccountSigner | undefined;
+  /** Of an account that is gone: what its keys signed is nobody's. */
+  forget(account: AccountName): void;
 }
 
 export interface SignersDeps {
@@ -71,5 +73,9 @@ export async function createSigners(deps: SignersDeps, accounts: readonly Accoun
       return signer;
     },
     byKeyId: (keyId) => byKeyId.get(keyId),
+    forget(account) {
+      current.delete(account);
+      for (const [keyId, each] of byKeyId) if (each.account === account) byKeyId.delete(keyId);
+    },
   };
 }

@@ -18,7 +18,7 @@ export interface RecoveryKey {
 }
 
 /** What an operator may change. Everything here throws `sealed` while the keyring is. */
-export interface Administration extends Pick<Keyring, "ensureAccount" | "nodeSecret" | "putNodeSecret"> {
+export interface Administration extends Pick<Keyring, "ensureAccount" | "removeAccount" | "nodeSecret" | "putNodeSecret"> {
   /** Also for one that is there already, whose key is then wrapped for anew; a second recovery key replaces the first. Throws `malformed`. */
   addRecipient(provider: string): Promise<RecoveryKey>;
   /** Throws `not_found`, and `conflict` for the last one. */
@@ -62,6 +62,16 @@ export function createAdministration(deps: AdministrationDeps): Administration {
   return {
     async ensureAccount(account) {
       if (!holder.unsealed().keys.accounts.has(account)) holder.replace(withAccount(account, rotating()));
+    },
+    async removeAccount(account) {
+      const current = holder.unsealed();
+      const isOthers = (record: { readonly account: string }): boolean => record.account !== account;
+      const node = { ...current.node, secrets: current.node.secrets.filter(isOthers) };
+      writeNodeFile(files, nodePath, node);
+      holder.set({ ...current, node });
+      const { file } = current;
+      if (!current.keys.accounts.has(account)) return;
+      holder.replace({ ...file, accounts: file.accounts.filter(isOthers), scopes: file.scopes.filter(isOthers) });
     },
     nodeSecret(account, name) {
       const { keys, node } = holder.unsealed();

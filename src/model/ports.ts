@@ -116,6 +116,8 @@ export interface Keyring {
   verifyMac(purpose: string, parts: readonly Uint8Array[], tag: MacTag): boolean;
   /** Makes the keys of a new account, durably, before its first value is sealed. Does nothing when they exist. */
   ensureAccount(account: AccountName): Promise<void>;
+  /** Forgets the keys of an account and its node secrets, durably: what was sealed under them opens nowhere any more. Does nothing when there are none. */
+  removeAccount(account: AccountName): Promise<void>;
   /** A secret of this node alone, sealed in the keyring's own file, outside the replicated store: a token signer's private key. */
   nodeSecret(account: AccountName, name: string): Uint8Array | undefined;
   putNodeSecret(account: AccountName, name: string, plain: Uint8Array): Promise<void>;

@@ -42,6 +42,8 @@ export interface AdminDeps {
   /** Begins to wrap old values under a new generation of a scope key. */
   readonly rewrap: () => void;
   readonly metrics: Pick<Metrics, "text" | "contentType">;
+  /** Reads the certificates again. */
+  readonly reload: () => void;
   /** What the server is and how it does; the seal and the accounts are asked here. */
   readonly condition: () => Omit<AdminStatus, "seal" | "accounts">;
   readonly clock: Clock;
@@ -167,6 +169,17 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
   });
 
   handle(adminOperations.createAccount, ({ name, password }, { context }) => operator.createAccount(name, context, password));
+  handle(adminOperations.deleteAccount, async ({ name }, { context }) => {
+    await operator.deleteAccount(name, context);
+    return {};
+  });
+  handle(adminOperations.resetPassword, async ({ role, password }, { context }) => ({
+    apiKey: await operator.resetPassword(parseRoleId(role), password, context),
+  }));
+  handle(adminOperations.reload, () => {
+    deps.reload();
+    return {};
+  });
   handle(adminOperations.retrieveKey, async ({ role }, { context }) => ({
     apiKey: await operator.retrieveKey(parseRoleId(role), context),
   }));

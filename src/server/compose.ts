@@ -1,14 +1,14 @@
 /** Builds the whole from a configuration; the only file that knows every implementation. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type AuditTrail, createAuditLog } from "../audit/audit-log";
 import { createForwarding } from "../audit/forwarding";
 import { createAuthenticators } from "../authenticators/registry";
 import type { Config, ListenerSettings } from "../config/config";
 import { createDecisionIds } from "../core/decisions";
 import { unpackPlan } from "../core/policy/parcel";
-import { notAfterSeconds } from "../crypto/certificate";
+import { notAfterSeconds, selfSigned } from "../crypto/certificate";
 import { fronts } from "../fronts/registry";
 import { openKeyring } from "../keyring/keyring";
 import { createMetrics, type Metrics } from "../metrics/metrics";
@@ -179,6 +179,7 @@ function onDisk({ dataFolder, acceptRollback }: Config): Ground {
 /** Starts every configured listener over the house. Throws, with none left standing, for an address or certificate that cannot be. */
 export function openListeners(config: Config, premises: Premises, devMarker?: string): readonly Listener[] {
   const { house, clock, random, logger, metrics } = premises;
+  makeCertificates(config, clock.now());
   const served = fronts.map((front) =>
     front.serve(observeBroker(house.broker, metrics, clock), {
       resourceListMax: config.resourceListMax,
@@ -214,6 +215,23 @@ export function openListeners(config: Config, premises: Premises, devMarker?: st
   }
   return listeners;
 }
+
+/** Makes the pairs that the operator left to the server, once: clients pin a certificate, so it stays for ten years. */
+function makeCertificates(config: Config, now: number): void {
+  const files = createPrivateFiles();
+  for (const { tls } of config.listeners) {
+    if (tls?.selfSignedFor === undefined || files.size(tls.certFile) !== undefined) continue;
+    const isAddress = (name: string): boolean => /^[\d.]+$|:/u.test(name);
+    const dnsNames = tls.selfSignedFor.filter((name) => !isAddress(name));
+    const ipAddresses = tls.selfSignedFor.filter(isAddress);
+    const { certificatePem, privateKeyPem } = selfSigned({ dnsNames, ipAddresses, now, days: selfSignedDays });
+    files.ensureFolder(dirname(tls.certFile));
+    files.replace(tls.keyFile, Buffer.from(privateKeyPem));
+    files.replace(tls.certFile, Buffer.from(certificatePem));
+  }
+}
+
+const selfSignedDays = 3652;
 
 /** Reads the certificates again and hands them to the listeners; one that does not fit is reported and the old one stays. */
 export function reloadCertificates(config: Config, listeners: readonly Listener[], logger: Logger): void {

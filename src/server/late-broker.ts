@@ -60,6 +60,8 @@ export function lateOperator(operator: () => Operator): Operator {
   return {
     caller: (account, context) => operator().caller(account, context),
     createAccount: async (name, context, password) => operator().createAccount(name, context, password),
+    deleteAccount: async (name, context) => operator().deleteAccount(name, context),
+    resetPassword: async (role, password, context) => operator().resetPassword(role, password, context),
     accounts: () => operator().accounts(),
     retrieveKey: async (role, context) => operator().retrieveKey(role, context),
     checkPolicy: async (load, account) => operator().checkPolicy(load, account),

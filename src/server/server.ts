@@ -50,7 +50,8 @@ export async function startServer(config: Config, version: string, dev?: Lightne
   const premises = await openPremises(config, dev?.ground);
   const listeners: Listener[] = [];
   try {
-    const app = createAdminApp(adminDeps(premises, listeners, version));
+    const reload = () => reloadCertificates(config, listeners, premises.logger);
+    const app = createAdminApp(adminDeps(premises, listeners, version, reload));
     const socket = await listenOnAdminSocket(placesOf(config.dataFolder).adminSocket, app);
     try {
       listeners.push(...openListeners(config, premises, dev?.devMarker));
@@ -65,7 +66,7 @@ export async function startServer(config: Config, version: string, dev?: Lightne
       urls: listeners.map(({ url }) => url),
       readiness: premises.house.readiness(),
       app,
-      reload: () => reloadCertificates(config, listeners, premises.logger),
+      reload,
       async stop() {
         retry.stop();
         await Promise.all(listeners.map((listener) => listener.stop()));
@@ -82,7 +83,7 @@ export async function startServer(config: Config, version: string, dev?: Lightne
 /** Opens the folder for one command. Throws `conflict` when a server has it. */
 export async function openFolder(config: Config, version: string): Promise<OpenedFolder> {
   const premises = await openPremises(config);
-  const app = createAdminApp(adminDeps(premises, [], version));
+  const app = createAdminApp(adminDeps(premises, [], version, () => undefined));
   return { app, readiness: premises.house.readiness(), close: () => premises.close() };
 }
 
@@ -109,7 +110,7 @@ export function reasonOf(readiness: Readiness): string {
   return "reason" in readiness ? readiness.reason : readiness.state;
 }
 
-function adminDeps(premises: Premises, listeners: readonly Listener[], version: string): AdminDeps {
+function adminDeps(premises: Premises, listeners: readonly Listener[], version: string, reload: () => void): AdminDeps {
   const { house, audit, metrics, clock, random, logger } = premises;
   const storeOrNothing = () => (house.readiness().state === "ready" ? house.store() : undefined);
   return {
@@ -120,6 +121,7 @@ function adminDeps(premises: Premises, listeners: readonly Listener[], version: 
     unseal: (recoveryKey?: SecretBytes) => house.unseal(recoveryKey),
     rewrap: () => void rewrapAndRetire(premises),
     metrics,
+    reload,
     condition() {
       const store = storeOrNothing();
       const readiness = house.readiness();

@@ -128,7 +128,7 @@ const packagesOnlyHere: readonly OnlyHere[] = [
   { thing: "node:crypto", pattern: /^(node:)?crypto$/, where: /^(crypto\/.*|runtime\/random\.ts)$/ },
   { thing: "hono", pattern: /^hono(\/|$)/, where: /^(fronts|server|agent|simulator)\// },
   { thing: "@libsql/client", pattern: /^(@libsql\/|libsql$|bun:sqlite$)/, where: /^store\/(engine|engine-check)\.ts$/ },
-  { thing: "yaml", pattern: /^yaml$/, where: /^core\/policy\/parse\.ts$/ },
+  { thing: "yaml", pattern: /^yaml$/, where: /^(core\/policy\/parse|config\/conjur-file)\.ts$/ },
   { thing: "node:net", pattern: /^(node:)?net$/, where: /^(server\/intake|runtime\/line-sinks)\.ts$/ },
   { thing: "bun:test", pattern: /^bun:test$/, where: /^never$/ },
 ];

@@ -58,6 +58,7 @@ export async function createOperatedHouse(): Promise<OperatedHouse> {
       state = { state: "unsealed", warnings: [] };
     },
     rewrap: () => void keyringCalls.push("rewrap"),
+    reload: () => void keyringCalls.push("reload"),
     metrics: { text: async () => "postern_up 1\n", contentType: "text/plain; version=0.0.4" },
     condition: () => ({
       version: "1.2.3",
@@ -153,6 +154,8 @@ export function createCliBench(app: () => AdminApp): CliBench {
         },
         untilStopped: async () => undefined,
         serviceManager: { ready: () => undefined, reloading: () => undefined, stopping: () => undefined },
+        answers: async () => false,
+        pause: async () => undefined,
         authenticators: () => [jsonAuthenticator("authn-azure")],
         freshBytes: (count) => new Uint8Array(count).fill(7),
         ...world,

@@ -171,6 +171,9 @@ export function nodeSecretsOnly(): Keyring {
     mac: unused,
     verifyMac: unused,
     ensureAccount: async () => undefined,
+    async removeAccount(account) {
+      for (const name of [...secrets.keys()]) if (name.startsWith(`${account}:`)) secrets.delete(name);
+    },
     nodeSecret(account, name) {
       const kept = secrets.get(`${account}:${name}`);
       return kept === undefined ? undefined : Uint8Array.from(kept);

@@ -1,4 +1,4 @@
-/** `postern account create`, which prints as `conjurctl account create` does: scripts look for `API key for admin`. */
+/** `postern account create` and `account delete`, which print as `conjurctl`'s do: scripts look for `API key for admin`. */
 
 import { Command } from "commander";
 import { adminOperations } from "../../client/admin-wire";
@@ -10,7 +10,11 @@ import { withoutLineEnd } from "../input";
 const defaultName = "default";
 
 export function accountCommand(cli: Cli): Command {
-  return new Command("account").description("accounts").exitOverride().addCommand(createAccountCommand(cli));
+  return new Command("account")
+    .description("accounts")
+    .exitOverride()
+    .addCommand(createAccountCommand(cli))
+    .addCommand(deleteAccountCommand(cli));
 }
 
 function createAccountCommand(cli: Cli): Command {
@@ -39,6 +43,28 @@ function createAccountCommand(cli: Cli): Command {
         const last = withPassword ? "Password is set" : `API key for admin: ${secretText(apiKey)}`;
         const secret = withPassword ? {} : { apiKey: secretText(apiKey) };
         print({ account: name, signingKey: signingKeyPem, ...secret }, `Token-Signing Public Key: ${signingKeyPem.trimEnd()}\n${last}\n`);
+        return exitCodes.done;
+      });
+    }),
+  );
+}
+
+function deleteAccountCommand(cli: Cli): Command {
+  const command = createCommand(
+    "delete",
+    "remove an account with everything in it: policies, values, keys; nothing brings it back",
+    "postern account delete myorg --data /var/lib/postern",
+  ).argument("<name>", "name of the account");
+  return onRun(command, cli, ({ io, isJson, withAdmin, finish, print }, [name = ""]) =>
+    withAdmin(async (client) => {
+      const answer = await client.call(adminOperations.deleteAccount, { name });
+      if (!answer.ok && answer.error.code === "not_found") {
+        io.err(`Account '${name}' not found\n`);
+        return exitCodes.failed;
+      }
+      return finish(answer, () => {
+        io.err(`Deleted account '${name}'\n`);
+        if (isJson) print({ deleted: name }, "");
         return exitCodes.done;
       });
     }),

@@ -1,8 +1,7 @@
-/** `postern status` and `postern configuration show`. */
+/** `postern status`: how a Postern does. */
 
-import { Command } from "commander";
+import type { Command } from "commander";
 import { type AdminStatus, adminOperations } from "../../client/admin-wire";
-import { settingFlags } from "../../config/config";
 import { type Cli, createCommand, onRun } from "../command";
 import { exitCodes } from "../exit-codes";
 import { sealText } from "./seal";
@@ -30,20 +29,4 @@ function statusText({ version, readiness, seal, accounts, store, rewrap, certifi
     ...(certificate === undefined ? [] : [`certificate ${certificate.daysLeft} days left`]),
   ];
   return `${lines.map((line) => `${line}\n`).join("")}${sealText(seal)}`;
-}
-
-export function configurationCommand(cli: Cli): Command {
-  const command = createCommand(
-    "show",
-    "print every setting that was made and where it was made",
-    "postern configuration show --config /etc/postern.toml",
-    settingFlags().map(({ name }) => name),
-  );
-  const show = onRun(command, cli, async ({ load, print }) => {
-    const { origins } = load();
-    const lines = [...origins].map(([name, source]) => `${name.padEnd(40)}${source}\n`);
-    print(Object.fromEntries(origins), lines.length === 0 ? "nothing is set: every setting has its default\n" : lines.join(""));
-    return exitCodes.done;
-  });
-  return new Command("configuration").description("settings").exitOverride().addCommand(show);
 }

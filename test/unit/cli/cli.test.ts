@@ -387,10 +387,12 @@ describe("the command line", () => {
     expect((await cli.run("--help")).out).toContain("74  the store, the keyring or the audit trail is damaged");
   });
 
-  test("shows where settings come from, and never what they are", async () => {
-    const { out } = await cli.run("configuration show --listen 127.0.0.1:1", { environment: { POSTERN_NODE: "canary" } });
+  test("shows what settings are and where they come from, and no password", async () => {
+    const environment = { POSTERN_NODE: "here", HTTPS_PROXY: "http://user:canary@proxy.example:3128" };
+    const { out } = await cli.run("configuration show --listen 127.0.0.1:1", { environment });
     expect(out).toContain("--listen");
     expect(out).toContain("POSTERN_NODE");
+    expect(out).toContain("http://[redacted]@proxy.example:3128");
     expect(out).not.toContain("canary");
   });
 
