@@ -47,6 +47,14 @@ export function wantsCount(query: Form): boolean {
   return query.one("count") === "true";
 }
 
+/** The same where the mere presence of the member asks for it, as it does with roles. */
+export function namesCount(query: Form): boolean {
+  return query.has("count") && query.one("count") !== "false";
+}
+
+/** A page that begins somewhere and says no length has this one. */
+export const offsetOnlyLimit = 10;
+
 /** The role to act as, from the first of the named members that is given. Throws `forbidden` for what names none: nobody holds that. */
 export function assumedRole(query: Form, names: readonly string[], account: AccountName): RoleId | undefined {
   const given = names.map((name) => filled(query, name)).filter((text) => text !== undefined);

@@ -13,13 +13,12 @@ import { type Form, queryOf } from "../form";
 import { print } from "../front";
 import { type ConjurApp, type ConjurEnv, mustBeKnown } from "./access";
 import { accountName, kindParameter, noRoute, resourceId } from "./names";
-import { assumedRole, filled, knownRole, pageOf, wantsCount } from "./query";
+import { assumedRole, filled, knownRole, offsetOnlyLimit, pageOf, wantsCount } from "./query";
 import { empty, jsonWire, resourceJson } from "./wire";
 
 const defaultListLimit = 1000;
 // What the command line's own paging asks for.
 const allowedLargeLimit = 10_000;
-const offsetOnlyLimit = 10;
 
 export function addResources(app: ConjurApp, broker: Broker, listLimit = defaultListLimit): void {
   app.get("/resources", (c) => list(c, broker, {}, listLimit));

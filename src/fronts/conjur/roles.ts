@@ -13,7 +13,7 @@ import { type Form, queryOf } from "../form";
 import { print } from "../front";
 import { type ConjurApp, type ConjurEnv, mustBeKnown } from "./access";
 import { kindParameter, noRoute, roleId } from "./names";
-import { filled, filterOf, pageOf, requiredRole, wantsCount } from "./query";
+import { filled, filterOf, namesCount, offsetOnlyLimit, pageOf, requiredRole } from "./query";
 import { empty, grantJson, jsonWire, roleJson } from "./wire";
 
 const rolePath = "/roles/:account/:kind/:id{.+}";
@@ -68,7 +68,7 @@ async function held(broker: Broker, caller: Caller, role: RoleId, query: Form): 
   const filter = filterOf(query, accountOf(role));
   const roles = await broker.heldRoles(caller, role);
   const kept = filter === undefined ? roles : roles.filter((one) => filter.includes(one));
-  return print(jsonWire(200, wantsCount(query) ? { count: kept.length } : kept));
+  return print(jsonWire(200, namesCount(query) ? { count: kept.length } : kept));
 }
 
 async function grants(query: Form, role: RoleId, ask: (asked: GrantQuery) => Promise<Page<Grant>>): Promise<Response> {
@@ -76,13 +76,16 @@ async function grants(query: Form, role: RoleId, ask: (asked: GrantQuery) => Pro
   const kind = kindText === undefined ? undefined : kindParameter(kindText);
   const search = filled(query, "search");
   const filter = filterOf(query, accountOf(role));
+  const { limit, offset } = pageOf(query);
+  const length = limit ?? (offset === undefined ? undefined : offsetOnlyLimit);
   const page = await ask({
     ...(kind === undefined ? {} : { kind }),
     ...(search === undefined ? {} : { search }),
     ...(filter === undefined ? {} : { filter }),
-    ...pageOf(query),
+    ...(length === undefined ? {} : { limit: length }),
+    ...(offset === undefined ? {} : { offset }),
   });
   const isNone = kindText !== undefined && kind === undefined;
-  if (wantsCount(query)) return print(jsonWire(200, { count: isNone ? 0 : page.total }));
+  if (namesCount(query)) return print(jsonWire(200, { count: isNone ? 0 : page.total }));
   return print(jsonWire(200, isNone ? [] : page.items.map(grantJson)));
 }

@@ -133,6 +133,8 @@ const cases: readonly Case[] = [
   { ask: "GET /roles/acme/host/apps%2Fweb?all&filter=group:ops&filter=acme:user:none", as: web, status: 200, json: ["acme:group:ops"] },
   { ask: "GET /roles/acme/host/apps%2Fweb?all&filter[]=acme:host:apps/web&filter%5B%5D=x", as: web, status: 200, json: [web] },
   { ask: "GET /roles/acme/host/apps%2Fweb?all&count=true", as: web, status: 200, json: { count: 2 } },
+  { ask: "GET /roles/acme/host/apps%2Fweb?all&count", as: web, status: 200, json: { count: 2 } },
+  { ask: "GET /roles/acme/host/apps%2Fweb?all&count=false", as: web, status: 200, json: ["acme:group:ops", web] },
   {
     ask: "GET /roles/acme/host/apps%2Fweb?memberships",
     as: web,
@@ -215,6 +217,17 @@ describe("resources and roles at Conjur's front", () => {
       as: admin,
     });
     expect<unknown>(asked).toEqual([{ kind: "user", search: "al", limit: 2, offset: 4, filter: ["acme:user:alice"] }]);
+  });
+
+  test("asks for ten members where a page only says where it begins", async () => {
+    const asked: GrantQuery[] = [];
+    const members = async (_caller: unknown, _role: unknown, query: GrantQuery) => {
+      asked.push(query);
+      return { items: [], total: 0 };
+    };
+    for (const query of ["members&offset=3", "members"])
+      await ask(conjur.serve(createFakeBroker({ members })), { ask: `GET /roles/acme/group/ops?${query}`, as: admin });
+    expect<unknown>(asked).toEqual([{ limit: 10, offset: 3 }, {}]);
   });
 
   test("shows the newest twenty versions of a variable, oldest first", async () => {
