@@ -38,9 +38,14 @@ export function variableOf(name: SettingName): string {
 export function layerOfFlags(flags: Readonly<Partial<Record<SettingName, unknown>>>): Layer {
   return new Map(
     names.flatMap((name): [SettingName, Value][] =>
-      flags[name] === undefined ? [] : [[name, { value: flags[name], source: flagOf(name) }]],
+      flags[name] === undefined ? [] : [[name, { value: asText(flags[name]), source: flagOf(name) }]],
     ),
   );
+}
+
+/** A repeated flag is the list of what it was given, each of which may be a list itself. */
+function asText(value: unknown): unknown {
+  return Array.isArray(value) ? value.join(",") : value;
 }
 
 /** `sealVariables` are those that seals name; empty variables count as unset. */

@@ -87,6 +87,25 @@ describe("an operator", () => {
   );
 
   test(
+    "lets the server make its certificate once, for the names that clients use, and keep it over restarts",
+    async () => {
+      const words = ["--tls-self-signed", "localhost,127.0.0.1"];
+      const pem = join(shell.folder, "data/tls/server.pem");
+      const first = await shell.serve(words);
+      const ca = readFileSync(pem, "utf8");
+      const port = new URL(first.url).port;
+      for (const host of ["localhost", "127.0.0.1"])
+        expect((await fetch(`https://${host}:${port}/health`, { tls: { ca } })).status).toBe(200);
+      await first.end("SIGTERM");
+      const second = await shell.serve(words);
+      expect(readFileSync(pem, "utf8")).toBe(ca);
+      expect((lstatSync(join(shell.folder, "data/tls/server.key")).mode & 0o777).toString(8)).toBe("600");
+      await second.end("SIGTERM");
+    },
+    timeoutMs,
+  );
+
+  test(
     "unseals a server whose key is gone by the recovery key, without a restart",
     async () => {
       renameSync(join(shell.folder, "seal.key"), join(shell.folder, "elsewhere.key"));
