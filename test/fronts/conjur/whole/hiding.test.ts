@@ -4,6 +4,7 @@
  */
 
 import { describe, expect, test } from "bun:test";
+import { versionTwo } from "../../../../src/fronts/conjur/access";
 import { type Asked, createTown } from "./town";
 
 const town = await createTown();
@@ -29,6 +30,7 @@ const host = { there: "vault/box", absent: "vault/gone" };
 const group = { there: "vault/staff", absent: "vault/gone" };
 const branch = { there: "vault/deep", absent: "vault/gone" };
 const form = { "content-type": "application/x-www-form-urlencoded" };
+const versionTwoHeaders = { accept: versionTwo };
 const shows = { viewer: 200, keeper: 200 };
 const guards = (keeper: number) => ({ viewer: 403, keeper });
 
@@ -87,6 +89,19 @@ const routes: readonly Route[] = [
     absent: "vault/gone",
     ...guards(200),
   },
+  // Of branches nobody who lacks a right is told that they are there.
+  { name: "V8", ask: "GET /branches/acme/THING", headers: versionTwoHeaders, ...branch, viewer: 404, keeper: 200 },
+  { name: "V9", ask: "PATCH /branches/acme/THING", body: "{}", headers: versionTwoHeaders, ...branch, viewer: 404, keeper: 200 },
+  {
+    name: "V11 of one who cannot be seen",
+    ask: "POST /groups/acme/THING/members",
+    body: `{"kind":"user","id":"viewer"}`,
+    headers: versionTwoHeaders,
+    ...group,
+    ...guards(422),
+  },
+  { name: "V12", ask: "DELETE /groups/acme/THING/members/host/vault%2Fbox", headers: versionTwoHeaders, ...group, ...guards(404) },
+  { name: "V10", ask: "DELETE /branches/acme/THING", headers: versionTwoHeaders, ...branch, viewer: 404, keeper: 204 },
 ];
 
 function question(route: Route, identifier: string, as?: string): Asked {
@@ -102,7 +117,7 @@ function question(route: Route, identifier: string, as?: string): Asked {
 describe.each(routes.map((route): [string, Route] => [`${route.name}, ${route.ask}`, route]))("%s", (_title, route) => {
   test("without a token is 401, whether the thing is there or not", async () => {
     // Below /authn/ a token may be absent, and the handler refuses without a word.
-    const text = /^HEAD|^\w+ \/authn/.test(route.ask) ? "" : "Authorization missing";
+    const text = /^HEAD|^\w+ \/authn/.test(route.ask) || route.headers === versionTwoHeaders ? "" : "Authorization missing";
     for (const identifier of [route.there, route.absent])
       expect(await town.ask(question(route, identifier))).toMatchObject({ status: 401, text });
   });
