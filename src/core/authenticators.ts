@@ -4,9 +4,10 @@ import { type Failure, PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, makeId } from "../model/ids";
 import type { Authenticator, AuthenticatorSettings, Invitation, Store } from "../model/ports";
 import type { Caller } from "../model/types";
+import type { AuthenticatorList, AuthenticatorRef } from "./authenticator-operations";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
-import type { AuthenticatorList, AuthenticatorRef } from "./operations";
+
 import type { Projection } from "./projection";
 
 export interface Authenticators {
@@ -169,7 +170,11 @@ function nameOf({ authenticator, service }: AuthenticatorRef): string {
 }
 
 /** The services of one type that the account's policies declare; the service is empty for one without. */
-function servicesOf(graph: Graph, account: AccountName, type: string): readonly { readonly name: string; readonly service: string }[] {
+export function servicesOf(
+  graph: Graph,
+  account: AccountName,
+  type: string,
+): readonly { readonly name: string; readonly service: string }[] {
   return [...graph.webservices()].flatMap(({ id }) => {
     const [conjur, declared, ...rest] = identifierOf(id).split("/");
     if (accountOf(id) !== account || conjur !== "conjur" || declared !== type || rest.length > 1) return [];

@@ -4,6 +4,7 @@
 
 import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, Store } from "../model/ports";
 import { createAccounts } from "./accounts";
+import { createAuthenticatorRecords } from "./authenticator-records";
 import { createAuthenticators } from "./authenticators";
 import { createBranches } from "./branches";
 import { createCredentials } from "./credentials";
@@ -90,6 +91,12 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     installed: deps.authenticators,
     enabledByConfiguration: settings.enabledAuthenticators,
   });
+  const authenticatorRecords = createAuthenticatorRecords({
+    projection,
+    gate,
+    authenticators,
+    types: deps.authenticators.map(({ type }) => type),
+  });
   const login = createLogin({ projection, gate, sessions, credentials, authenticators, meter });
   const secrets = createSecrets({ projection, gate, store, versionsKept: settings.secretVersionsKept });
   const hosts = createHosts({ projection, gate, login, credentials, store });
@@ -152,6 +159,11 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     createHost: factories.createHost,
     listAuthenticators: authenticators.list,
     invitations: authenticators.invitations,
+    queryAuthenticators: authenticatorRecords.list,
+    showAuthenticator: authenticatorRecords.show,
+    createAuthenticator: authenticatorRecords.create,
+    switchAuthenticator: authenticatorRecords.switchTo,
+    removeAuthenticator: authenticatorRecords.remove,
     setAuthenticatorEnabled: authenticators.setEnabled,
     authenticatorStatus: authenticators.status,
   };

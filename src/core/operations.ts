@@ -7,7 +7,7 @@
 
 import type { PolicyProblem } from "../model/failures";
 import type { AccountName, Kind, ResourceId, RoleId } from "../model/ids";
-import type { CredentialForm, Invitation } from "../model/ports";
+import type { CredentialForm } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type {
   Annotation,
@@ -21,12 +21,14 @@ import type {
   SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
+import type { AuthenticatorOperations } from "./authenticator-operations";
 import type { BranchOperations } from "./branch-operations";
 import type { HostFactoryOperations } from "./host-factory-operations";
 import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
 import type { RightsDifference } from "./policy/rights";
 
+export type * from "./authenticator-operations";
 export type * from "./branch-operations";
 export type * from "./host-factory-operations";
 export type { Judgement } from "./policy/assertions";
@@ -186,20 +188,6 @@ export interface RoleEdge {
   readonly child: RoleId;
 }
 
-/** `authn-azure/AzureAE1`, and what of it is on. Names are sorted. */
-export interface AuthenticatorList {
-  readonly installed: readonly string[];
-  readonly configured: readonly string[];
-  readonly enabled: readonly string[];
-}
-
-/** An authenticator of one account: `authn`, or `authn-azure` with its service. */
-export interface AuthenticatorRef {
-  readonly account: string;
-  readonly authenticator: string;
-  readonly service?: string;
-}
-
 /** Everything that only reads, which is all that a machine's own agent offers. */
 export interface SecretReader {
   /** Throws `unauthenticated`, or `forbidden` (reason `address`, or no reason when the role is gone). */
@@ -210,7 +198,7 @@ export interface SecretReader {
   readMany(caller: Caller, ids: readonly ResourceId[]): Promise<ReadonlyMap<ResourceId, SecretVersion>>;
 }
 
-export interface Broker extends SecretReader, BranchOperations, HostFactoryOperations {
+export interface Broker extends SecretReader, AuthenticatorOperations, BranchOperations, HostFactoryOperations {
   login(request: LoginRequest, context: RequestContext): Promise<Session>;
   /** The API key of a role that shows its password or API key. Throws `unauthenticated`. */
   exchangeForApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
@@ -261,13 +249,6 @@ export interface Broker extends SecretReader, BranchOperations, HostFactoryOpera
   roleGraph(caller: Caller, id: RoleId): Promise<readonly RoleEdge[]>;
   addMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
   removeMember(caller: Caller, role: RoleId, member: RoleId): Promise<void>;
-
-  listAuthenticators(): AuthenticatorList;
-  /** How people begin to sign in by the account's services of one type, by service. What is off, incomplete or unreachable is left out. */
-  invitations(account: string, authenticator: string): Promise<ReadonlyMap<string, Invitation>>;
-  setAuthenticatorEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
-  /** Throws what is wrong: `forbidden`, `not_found`, `unsupported`, or any failure whose `because` says it. */
-  authenticatorStatus(caller: Caller, ref: AuthenticatorRef): Promise<void>;
 }
 
 /** What the operator of the machine may do through the admin socket, without an account's credential. */

@@ -281,7 +281,9 @@ export interface Authenticator {
   /** `authn-azure`: also the first part of its webservice's name and of its annotations. */
   readonly type: string;
   /** Variables it reads under its webservice, required ones first. */
-  readonly settings: readonly { readonly name: string; readonly required: boolean }[];
+  readonly settings: readonly { readonly name: string; readonly required: boolean; readonly isSecret?: boolean }[];
+  /** An account has one of them, without a service. */
+  readonly isSingular?: boolean;
   readonly restrictions: RestrictionRules;
   /** The proof may say whose it is: it is verified before anybody is looked up. */
   readonly namesRoles?: boolean;

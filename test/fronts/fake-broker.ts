@@ -5,7 +5,7 @@
  * Tokens are `{"role":"acme:host:apps/web"}`, so that a test reads as who asks.
  */
 
-import type { Broker, ResourceView } from "../../src/core/broker";
+import type { AuthenticatorView, Broker, ResourceView } from "../../src/core/broker";
 import { type Failure, PosternError } from "../../src/model/failures";
 import { accountOf, identifierOf, kindOf, parseId, parseRoleId, type ResourceId, type RoleId } from "../../src/model/ids";
 import { SecretBytes } from "../../src/model/secret-bytes";
@@ -92,6 +92,13 @@ function versionOf(id: ResourceId, version: number | undefined) {
   if (value === undefined || (version ?? 1) !== 1) throw fail({ code: "not_found", target: id, empty: true });
   const mimeType = mimeTypes.get(id);
   return { id, version: 1, createdAt: now, value: new SecretBytes(value), ...(mimeType === undefined ? {} : { mimeType }) };
+}
+
+function authenticatorView(authenticator: string, service?: string): AuthenticatorView {
+  const values =
+    authenticator === "authn-jwt" ? { "jwks-uri": "https://ci.example/jwks", "enforced-claims": "a, b", "claim-aliases": "n:k/n" } : {};
+  const id = { account: accountOf(root), authenticator, ...(service === undefined ? {} : { service }) };
+  return { id, owner: root, enabled: true, annotations: [], values };
 }
 
 /** The broker, with operations of one's own in place of some. */
@@ -301,6 +308,37 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
       };
     },
     listAuthenticators: () => ({ installed: ["authn", "authn-azure"], configured: ["authn", "authn-azure/prod"], enabled: ["authn"] }),
+    async queryAuthenticators(_caller, { authenticator, limit, offset }) {
+      const all = [authenticatorView("authn-azure", "prod"), authenticatorView("authn-gcp"), authenticatorView("authn-jwt", "ci")];
+      const items = all.filter(({ id }) => authenticator === undefined || id.authenticator === authenticator);
+      return { items: items.slice(offset, offset + limit), total: items.length };
+    },
+    async showAuthenticator(_caller, id) {
+      if (id.service === "absent") throw fail({ code: "not_found", target: `acme:webservice:conjur/${id.authenticator}/absent` });
+      return authenticatorView(id.authenticator, id.service);
+    },
+    async createAuthenticator(caller, { id, enabled, owner, annotations, values: given }) {
+      if (caller.role !== admin) throw fail({ code: "forbidden" });
+      const place = `conjur/${id.authenticator}/${id.service ?? ""}`;
+      if (id.service === "taken") throw fail({ code: "exists", target: `acme:webservice:${place}` });
+      if (id.service === "branchless") throw fail({ code: "not_found", target: `acme:policy:conjur/${id.authenticator}` });
+      const webservice = parseId("acme:webservice:x");
+      return {
+        id,
+        owner: owner ?? root,
+        enabled,
+        annotations: [...annotations].map(([name, value]) => ({ resource: webservice, name, value })),
+        values: Object.fromEntries([...given].map(([name, value]) => [name, Buffer.from(value.reveal()).toString()])),
+      };
+    },
+    async switchAuthenticator(caller, id, enabled) {
+      if (caller.role !== admin) throw fail({ code: "forbidden" });
+      return { ...authenticatorView(id.authenticator, id.service), enabled };
+    },
+    async removeAuthenticator(caller, id) {
+      if (caller.role !== admin) throw fail({ code: "forbidden" });
+      if (id.service === "absent") throw fail({ code: "not_found", target: `acme:policy:conjur/${id.authenticator}/absent` });
+    },
     invitations: async (account, authenticator) =>
       new Map(
         account === "acme" && authenticator === "authn-oidc"

@@ -26,6 +26,7 @@ export function createGcpAuthenticator({ issuers }: { readonly issuers: Issuers 
   return {
     type: "authn-gcp",
     settings: [],
+    isSingular: true,
     restrictions: {
       required: [],
       permitted: ["project-id", "instance-name", "service-account-id", "service-account-email"],

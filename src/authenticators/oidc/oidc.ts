@@ -72,9 +72,8 @@ export function createOidcAuthenticator({ issuers, http, random }: OidcAuthentic
     type: "authn-oidc",
     settings: [
       { name: "provider-uri", required: true },
-      ...["id-token-user-property", "audience", "client-id", "client-secret", "claim-mapping", "redirect-uri", "response-type"].map(
-        optional,
-      ),
+      ...["id-token-user-property", "audience", "client-id", "claim-mapping", "redirect-uri", "response-type"].map(optional),
+      { ...optional("client-secret"), isSecret: true },
       ...["provider-scope", "name", "token-ttl", "ca-cert"].map(optional),
     ],
     restrictions: { required: [], permitted: [], exclusive: [], ignoreCase: false, form: "none", refusesAdministrator: true },

@@ -102,19 +102,6 @@ export const factoryTokenFailures: FailureTable = {
     }),
 };
 
-/** While an authenticator is asked how it does: the answer is a report, and its status tells what kind of trouble there is. */
-export const statusFailures: FailureTable = {
-  ...failures,
-  malformed: () => unwell(500, "RequestInvalid"),
-  unauthenticated: (failure) => unwell(500, className(failure.because ?? "not_available")),
-  forbidden: () => unwell(403, "RoleNotAuthorizedOnResource"),
-  not_found: () => unwell(404, "WebserviceNotFound"),
-  unsupported: () => unwell(501, "StatusNotSupported"),
-  upstream_unavailable: (failure) => unwell(500, className(failure.because ?? "provider_unavailable")),
-  integrity: () => unwell(500, "IntegrityError"),
-  internal: () => unwell(500, "InternalError"),
-};
-
 const encodingAdvice = "CONJ00074E Issue encoding secret into JSON format, try including 'Accept-Encoding: base64' header in request.";
 
 function tokenText(because: string | undefined): string {
@@ -206,18 +193,6 @@ export function sentenceOn(target: string, what: string, nouns: ReadonlyMap<stri
 function kindIn(target: string): Kind | undefined {
   const [, kind = ""] = target.split(":", 2);
   return isKind(kind) ? kind : undefined;
-}
-
-function unwell(status: number, error: string): Wire {
-  return jsonWire(status, { status: "error", error: `#<Errors::Authentication::${error}>` });
-}
-
-/** `provider_unavailable` → `ProviderUnavailable`, as upstream names its errors. */
-function className(because: string): string {
-  return because
-    .split(/[^a-zA-Z0-9]+/u)
-    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
-    .join("");
 }
 
 function problem(status: number, error: Readonly<Record<string, unknown>>, headers?: Readonly<Record<string, string>>): Wire {

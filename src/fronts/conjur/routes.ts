@@ -4,22 +4,23 @@
  * Logins, credentials, policies, resources and roles stand in the files of those names, reads in `reads.ts`. Source: Conjur 5.3.1, config/routes.rb.
  */
 
-import type { AuthenticatorRef, Broker, SecretReader } from "../../core/broker";
+import type { Broker, SecretReader } from "../../core/broker";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
 import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wireOf } from "../front";
 import { type ConjurApp, createApp, mustBeKnown } from "./access";
+import { addAuthenticators } from "./authenticators";
 import { addBranches } from "./branches";
 import { addCredentials } from "./credentials";
-import { failures, statusFailures, switchFailures } from "./errors";
+import { failures } from "./errors";
 import { addHostFactories } from "./host-factories";
 import { addLogins } from "./login";
-import { assertSegment, pathOf, resourceId } from "./names";
+import { pathOf, resourceId } from "./names";
 import { addPolicies } from "./policies";
 import { addReads } from "./reads";
 import { addResources } from "./resources";
 import { addRoles } from "./roles";
-import { authenticatorsWire, empty, jsonWire, publicKeysWire, switchOf, versionWire, whoamiWire } from "./wire";
+import { empty, publicKeysWire, versionWire, whoamiWire } from "./wire";
 
 export const conjur: Front = { name: "conjur", serve, reads };
 
@@ -56,36 +57,11 @@ function bound(app: ConjurApp, hot: readonly HotRoute[]): FrontApp {
 
 function addInformation(app: ConjurApp, broker: Broker): void {
   app.get("/", (c) => print(versionWire(c.req.header("accept"))));
-  app.get("/authenticators", () => print(authenticatorsWire(broker.listAuthenticators())));
   app.get("/whoami", async (c) => {
     const caller = mustBeKnown(c.get("caller"));
     await broker.whoAmI(caller);
     return print(whoamiWire(caller));
   });
-}
-
-/** The switch and the health of an authenticator; `service` is absent for the one that has none. */
-function addAuthenticators(app: ConjurApp, broker: Broker): void {
-  app.on("PATCH", ["/:authenticator{authn[^/]*}/:account", "/:authenticator{authn-[^/]+}/:service/:account"], async (c) => {
-    const caller = mustBeKnown(c.get("caller"));
-    const enabled = switchOf(new Uint8Array(await c.req.arrayBuffer()), c.req.header("content-type"));
-    c.set("failures", switchFailures);
-    await broker.setAuthenticatorEnabled(caller, authenticatorIn(c.req.param()), enabled);
-    return print(empty(204));
-  });
-
-  app.on("GET", ["/:authenticator{authn[^/]*}/:account/status", "/:authenticator{authn-[^/]+}/:service/:account/status"], async (c) => {
-    const caller = mustBeKnown(c.get("caller"));
-    c.set("failures", statusFailures);
-    await broker.authenticatorStatus(caller, authenticatorIn(c.req.param()));
-    return print(jsonWire(200, { status: "ok" }));
-  });
-}
-
-function authenticatorIn(path: Readonly<Record<string, string>>): AuthenticatorRef {
-  const { authenticator = "", service, account = "" } = path;
-  assertSegment(account);
-  return { account, authenticator, ...(service === undefined ? {} : { service }) };
 }
 
 function addWrites(app: ConjurApp, broker: Broker): void {

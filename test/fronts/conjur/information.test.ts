@@ -81,19 +81,29 @@ const cases: readonly Case[] = [
     ask: "GET /authn-azure/prod/acme/status",
     as: "acme:host:apps/web",
     status: 403,
-    json: { status: "error", error: "#<Errors::Authentication::RoleNotAuthorizedOnResource>" },
+    json: {
+      status: "error",
+      error:
+        "#<Errors::Authentication::Security::RoleNotAuthorizedOnResource: CONJ00006E 'acme:host:apps/web' does not have 'read' privilege on acme:webservice:conjur/authn-azure/prod/status>",
+    },
   },
   {
     ask: "GET /authn-azure/other/acme/status",
     as: admin,
     status: 404,
-    json: { status: "error", error: "#<Errors::Authentication::WebserviceNotFound>" },
+    json: {
+      status: "error",
+      error: "#<Errors::Authentication::Security::WebserviceNotFound: CONJ00005E Webservice 'authn-azure/other' not found>",
+    },
   },
   {
     ask: "GET /authn/acme/status",
     as: admin,
     status: 501,
-    json: { status: "error", error: "#<Errors::Authentication::StatusNotSupported>" },
+    json: {
+      status: "error",
+      error: "#<Errors::Authentication::StatusNotSupported: CONJ00056E Status check not supported for authenticator 'authn'>",
+    },
   },
   { ask: "GET /authn-azure/prod/acme/status", status: 401, text: "" },
 ];
