@@ -12,6 +12,8 @@ export interface Setting {
   readonly keys: Readonly<Record<string, string>>;
   /** Tokens of the host factory: one that is used, one that is revoked. */
   readonly tokens: readonly string[];
+  /** The tenant of the simulated Azure. */
+  readonly providerUri: string;
 }
 
 const id = (rest: string): string => `${account}:${rest}`;
@@ -19,7 +21,7 @@ const ids = (...rest: readonly string[]): readonly string[] => rest.map(id);
 const readable = ids("variable:db/binary", "variable:db/empty", "variable:db/password", "variable:db/url", "variable:db/user name");
 
 /** Loads the policies and gives the variables their values, by the client itself. */
-export async function prepare({ adminKey }: Deployment, admin: Driver): Promise<Setting> {
+export async function prepare({ adminKey, azure }: Deployment, admin: Driver): Promise<Setting> {
   await admin.must("with key", "admin", adminKey);
   const loaded = await admin.must("load", "root", organisationPolicy);
   await admin.must("load", "root", authenticatorPolicy);
@@ -29,7 +31,7 @@ export async function prepare({ adminKey }: Deployment, admin: Driver): Promise<
   await admin.must("set", "db/user name", "Jürgen\n");
   await admin.must("set", "db/binary", "\u0000\u00ff");
   const tokens = await admin.must("create tokens", "10m", "births", "2", "127.0.0.0/8", "10.0.0.0/8");
-  return { keys: keysOf(loaded), tokens: tokensOf(tokens) };
+  return { keys: keysOf(loaded), tokens: tokensOf(tokens), providerUri: azure.tenant().providerUris.v1 };
 }
 
 export function secretRows(): readonly Row[] {
@@ -305,11 +307,62 @@ export function factoryRows({ tokens: [used = "", revoked = ""] }: Setting): rea
   ];
 }
 
-export function authenticatorRows(): readonly Row[] {
+export function authenticatorRows({ providerUri }: Setting): readonly Row[] {
+  const azure = ["azure", azureService] as const;
   return [
-    { name: "are switched on", ask: ["enable", "azure", azureService], gives: { result: "enabled" } },
-    { name: "are switched off", ask: ["disable", "azure", azureService], gives: { result: "disabled" } },
+    { name: "are switched on", ask: ["enable", ...azure], gives: { result: "enabled" } },
+    {
+      name: "are unwell without their settings",
+      ask: ["status", ...azure],
+      gives: { status: 500, error: expect.stringContaining("#<Errors::") },
+    },
+    { name: "take their settings", ask: ["set", `conjur/authn-azure/${azureService}/provider-uri`, providerUri], gives: { result: "set" } },
+    { name: "are well with them", ask: ["status", ...azure], gives: { result: { status: "ok", error: "" } } },
+    { name: "are switched off", ask: ["disable", ...azure], gives: { result: "disabled" } },
+    {
+      name: "are unwell when they are off",
+      ask: ["status", ...azure],
+      gives: { status: 500, error: expect.stringContaining("#<Errors::") },
+    },
     { name: "are not switched on when they are not there", ask: ["enable", "azure", "nothing"], gives: { status: 401 } },
+    { name: "have no state when they are not there", ask: ["status", "azure", "nothing"], gives: { status: 404 } },
+    { name: "sign nobody in when none is there to sign in with", ask: ["oidc providers"], gives: { result: [] } },
+  ];
+}
+
+export function branchRows(): readonly Row[] {
+  const team = { name: "team", branch: "/", owner: { kind: "user", id: "admin" } };
+  const made = { ...team, annotations: { made: "by a client" } };
+  return [
+    { name: "are made at the top", ask: ["create branch", "/", "team"], gives: { result: made } },
+    { name: "are not made twice", ask: ["create branch", "/", "team"], gives: { status: 409 } },
+    {
+      name: "are made in one another",
+      ask: ["create branch", "team", "inner"],
+      gives: { result: expect.objectContaining({ name: "inner", branch: "team" }) },
+    },
+    { name: "are not made in what is not there", ask: ["create branch", "nothing", "inner"], gives: { status: 404 } },
+    { name: "have names of few characters", ask: ["create branch", "/", "a b"], gives: { status: 422 } },
+    { name: "are shown", ask: ["branch", "team"], gives: { result: made } },
+    {
+      name: "are listed",
+      ask: ["branches"],
+      gives: { result: { branches: expect.arrayContaining([made]), count: expect.any(Number) } },
+    },
+    {
+      name: "take more annotations",
+      ask: ["annotate branch", "team", "more", "yes"],
+      gives: { result: expect.stringContaining('"more":"yes"') },
+    },
+    { name: "take members into their groups", ask: ["add to group", "ops", "user", "bob"], gives: { result: { id: "bob", kind: "user" } } },
+    { name: "take each member once", ask: ["add to group", "ops", "user", "bob"], gives: { status: 409 } },
+    { name: "show the member's role", ask: ["all memberships", "user:bob"], gives: { result: ids("group:ops", "user:bob") } },
+    { name: "take no member that is not there", ask: ["add to group", "ops", "user", "nobody"], gives: { status: 422 } },
+    { name: "let members go", ask: ["remove from group", "ops", "user", "bob"], gives: { result: "" } },
+    { name: "let each member go once", ask: ["remove from group", "ops", "user", "bob"], gives: { status: 404 } },
+    { name: "are deleted with all in them", ask: ["delete branch", "team"], gives: { result: "" } },
+    { name: "are gone then", ask: ["branch", "team"], gives: { status: 404 } },
+    { name: "are gone with what was in them", ask: ["branch", "team/inner"], gives: { status: 404 } },
   ];
 }
 

@@ -9,7 +9,7 @@ import { type Deployment, startDeployment } from "../support/deployment";
 import { type Driver, startDriver } from "../support/driver";
 import { jwtService } from "../support/policies";
 import { type Row, tellOf } from "../support/rows";
-import { accessRows, authenticatorRows, factoryRows, listRows, policyRows, prepare, type Setting, secretRows } from "./rows";
+import { accessRows, authenticatorRows, branchRows, factoryRows, listRows, policyRows, prepare, type Setting, secretRows } from "./rows";
 
 setDefaultTimeout(30_000);
 
@@ -126,7 +126,8 @@ rows("the Go client's policies", policyRows);
 rows("the Go client's lists", listRows);
 rows("the Go client's questions about resources and roles", accessRows);
 rows("the Go client's host factories", factoryRows);
-rows("the Go client's authenticators, branches and groups", authenticatorRows);
+rows("the Go client's authenticators", authenticatorRows);
+rows("the Go client's branches", branchRows);
 
 describe("the Go client's credentials", () => {
   test("change their password and key, and the old ones end", async () => {
