@@ -9,6 +9,8 @@
 export type Source =
   /** Nothing to install: the suite sends what the client is known to send, byte for byte. */
   | { readonly kind: "recorded" }
+  /** A program of the system, at whatever version it has. */
+  | { readonly kind: "program"; readonly program: string }
   /** Builds the `main` package beside the suite, whose go.mod requires the client. Needs go. */
   | { readonly kind: "go" }
   /** Makes a virtual environment from the suite's requirements.txt, hashes checked. Needs python3 with venv. */
@@ -29,6 +31,7 @@ export interface Client {
 }
 
 export const clients: readonly Client[] = [
+  { name: "conjur-curl", package: "curl", version: "the system's", protocol: "conjur", source: { kind: "program", program: "curl" } },
   {
     name: "conjur-powershell",
     package: "Invoke-RestMethod of PowerShell",

@@ -23,6 +23,7 @@ export function clientFolder(name: string): string {
 export async function install(client: Client): Promise<Installed> {
   const folder = clientFolder(client.name);
   if (client.source.kind === "recorded") return { folder, took: "nothing" };
+  if (client.source.kind === "program" && Bun.which(client.source.program) !== null) return { folder, took: "nothing" };
   const suite = join(root, "test/conformance", client.name);
   const stamp = join(folder, "installed");
   const state = stateOf(client, suite);
@@ -47,6 +48,7 @@ interface Step {
 
 function programsFor(source: Source): readonly string[] {
   if (source.kind === "recorded") return [];
+  if (source.kind === "program") return [source.program];
   if (source.kind === "python") return ["python3"];
   if (source.kind === "maven") return ["mvn", "java", "javac", "keytool"];
   return ["go"];
@@ -54,7 +56,7 @@ function programsFor(source: Source): readonly string[] {
 
 function stepsFor(client: Client, suite: string, folder: string): readonly Step[] {
   const { source } = client;
-  if (source.kind === "recorded") return [];
+  if (source.kind === "recorded" || source.kind === "program") return [];
   if (source.kind === "go") return [{ command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite }];
   if (source.kind === "go-command") return goCommandSteps(client, source.command, folder);
   if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
