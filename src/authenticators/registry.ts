@@ -3,6 +3,7 @@
 import type { Authenticator, Clock, HttpClient, Logger, Random } from "../model/ports";
 import { createAzureAuthenticator } from "./azure/azure";
 import { createGcpAuthenticator } from "./gcp/gcp";
+import { createIamAuthenticator } from "./iam/iam";
 import { createIssuers } from "./issuer";
 import { createJwtAuthenticator } from "./jwt/jwt";
 import { createOidcAuthenticator } from "./oidc/oidc";
@@ -23,6 +24,7 @@ export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenti
     createAzureAuthenticator({ issuers, logger: deps.logger }),
     createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
     createGcpAuthenticator({ issuers }),
+    createIamAuthenticator({ http: deps.http }),
     createOidcAuthenticator({ issuers, http: deps.http, random: deps.random }),
   ];
 }

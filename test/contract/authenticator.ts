@@ -68,10 +68,13 @@ export function authenticatorContract(name: string, setUp: () => AuthenticatorUn
       expect(JSON.stringify(attestation)).not.toContain(Buffer.from(good.value.reveal()).toString());
     });
 
-    test("says that an expired proof is expired", async () => {
+    test("says that an expired proof is expired, where the proof itself tells", async () => {
       const { authenticator, expired, settings, now } = setUp();
       const failure = await failureFrom(() => authenticator.verify(expired, settings, now));
-      expect(failure).toMatchObject({ code: "unauthenticated", reason: "expired" });
+      // Of a request that only its issuer can verify, nobody else knows that it was genuine.
+      expect(failure).toMatchObject(
+        expired.kind === "token" ? { code: "unauthenticated", reason: "expired" } : { code: "unauthenticated" },
+      );
     });
 
     test("refuses the other kind of credential", async () => {

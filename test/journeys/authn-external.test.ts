@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { type Members, part, signingKey, signToken } from "../support/fake-issuer";
+import { startOfTime } from "../support/house";
 import {
   type Attempt,
   createLoginHouse,
@@ -15,6 +16,7 @@ import {
   staffClaims,
 } from "../support/login-house";
 import { loginPolicy, loginValues } from "../support/login-policies";
+import { identityAnswer, type SigningChange, signedRequest, stsUrl } from "../support/signed-request";
 
 const expired = '{"error":{"code":"unauthorized","message":"CONJ00016E Token expired"}}';
 const open = () => createLoginHouse(loginPolicy, loginValues);
@@ -31,6 +33,9 @@ const named = "POST /authn-jwt/named/acme/authenticate";
 const gcp = "POST /authn-gcp/acme/authenticate";
 const oidc = "POST /authn-oidc/token/acme/authenticate";
 const web = "GET /authn-oidc/web/acme/authenticate";
+const iam = (login: string) => `POST /authn-iam/prod/acme/${encodeURIComponent(login)}/authenticate`;
+const aws = iam("host/aws/123456789012/app-role");
+const request = (change: SigningChange = {}) => signedRequest(startOfTime, change);
 const code = `${web}?code=c0de&nonce=n-1&code_verifier=v-1`;
 
 interface Entry extends Attempt {
@@ -48,6 +53,9 @@ const entries: readonly Entry[] = [
   { ask: oidc, body: id({ username: "host/robot" }), role: "host/robot" },
   { ask: oidc, headers: { authorization: `Bearer ${signToken(staffClaims())}` }, role: "alice" },
   { ask: code, role: "alice", seconds: 1200 },
+  { ask: aws, body: request(), role: "host/aws/123456789012/app-role" },
+  { ask: aws, body: request(), headers: { "content-type": "text/plain" }, role: "host/aws/123456789012/app-role" },
+  { ask: iam("host/123456789012/app-role"), body: request(), role: "host/123456789012/app-role" },
 ];
 
 describe("who may", () => {
@@ -243,6 +251,55 @@ const refusals: readonly Refusal[] = [
   },
   { title: "a code at a service for tokens", ask: code.replace("/web/", "/token/"), ...no("setting_client_id") },
 
+  { title: "no signed request", ask: aws, body: "", ...no("credential_presented", 400) },
+  { title: "a token instead of a signed request", ask: aws, body: job(), ...no("request_form") },
+  { title: "a request signed for another host", ask: aws, body: request({ host: "evil.example" }), ...no("request_host") },
+  {
+    title: "a request signed for a made-up region",
+    ask: aws,
+    body: request({ region: "eu-west-1.evil.example" }),
+    ...no("request_signature"),
+  },
+  { title: "a request signed an hour ago", ask: aws, body: request({ date: "20251124T150000Z" }), ...no("request_date") },
+  { title: "a host named for another role", ask: iam("host/aws/123456789012/other-role"), body: request(), ...no("login_mismatch") },
+  { title: "a host named for another account", ask: iam("host/aws/210987654321/app-role"), body: request(), ...no("login_mismatch") },
+  {
+    title: "a host whose name only ends like the account",
+    ask: iam("host/aws/x123456789012/app-role"),
+    body: request(),
+    ...no("login_mismatch"),
+  },
+  {
+    title: "a host named for the role in other letters",
+    ask: iam("host/aws/123456789012/APP-ROLE"),
+    body: request(),
+    ...no("login_mismatch"),
+  },
+  { title: "a host named for the role alone", ask: iam("host/app-role"), body: request(), ...no("login_mismatch") },
+  { title: "a host of AWS that does not exist", ask: iam("host/aws/nobody"), body: request(), ...no("role") },
+  { title: "a host of AWS without the privilege", ask: iam("host/robot"), body: request(), ...no("authenticate", 403) },
+  { title: "the administrator, by AWS", ask: iam("admin"), body: request(), ...no("administrator") },
+  {
+    title: "AWS without a service that is on",
+    ask: "POST /authn-iam/acme/host%2Fapp-role/authenticate",
+    body: request(),
+    ...no("enabled"),
+  },
+  {
+    title: "a role that AWS does not know",
+    ask: aws,
+    body: request(),
+    ...no("caller_identity"),
+    before: ({ web: { answers } }) => void answers.set(stsUrl(), () => json({}, 403)),
+  },
+  {
+    title: "a user of AWS",
+    ask: aws,
+    body: request(),
+    ...no("assumed_role"),
+    before: ({ web: { answers } }) => void answers.set(stsUrl(), () => identityAnswer("arn:aws:iam::123456789012:user/app-role")),
+  },
+
   { title: "no code", ask: `${web}?nonce=n-1&code_verifier=v-1`, ...no("credential_presented", 400) },
   { title: "a code without its nonce", ask: `${web}?code=c0de&code_verifier=v-1`, ...no("credential_presented", 400) },
   { title: "a code without its verifier", ask: `${web}?code=c0de&nonce=n-1`, ...no("credential_presented", 400) },
@@ -283,7 +340,7 @@ describe("who may not", () => {
     expect(line.checks?.at(-1)?.ok).toBe(false);
     expect(why).toContain(`because ${refusal.because}`);
     const written = JSON.stringify(lines) + why;
-    for (const shown of [refusal.body?.split("=")[1] ?? "", "c0de", "canary-client-secret"])
+    for (const shown of [refusal.body?.split("=")[1] ?? "", "c0de", "canary-client-secret", "token/canary"])
       if (shown.length > 3) expect(written).not.toContain(shown);
   });
 });

@@ -13,6 +13,7 @@ import { explainDecision } from "../../src/server/explanation";
 import { quietEdge } from "../fronts/ask";
 import { createFakeWeb, createLogKeeper, type FakeWeb, jwkOf, type Members, signingKey, signToken } from "./fake-issuer";
 import { createHouse, createTestClock, type House, secret, seededRandom, startOfTime } from "./house";
+import { identityAnswer, stsUrl } from "./signed-request";
 
 export interface Attempt {
   /** `POST /authn-jwt/ci/acme/authenticate`. */
@@ -84,6 +85,7 @@ const enabled = [
   "authn-gcp",
   "authn-oidc/token",
   "authn-oidc/web",
+  "authn-iam/prod",
 ];
 
 export async function createLoginHouse(policy: string, values: Readonly<Record<string, string>> = {}): Promise<LoginHouse> {
@@ -148,5 +150,6 @@ function publish(web: FakeWeb): void {
     token_endpoint: `${staff}/token`,
   });
   web.pages.set(`${staff}/certs`, keys);
+  web.answers.set(stsUrl(), () => identityAnswer());
   web.answers.set(`${staff}/token`, () => json({ id_token: signToken(staffClaims()) }));
 }

@@ -64,6 +64,23 @@ export const loginPolicy = `
     - !group users
     - !permit { role: !group users, privileges: [ read, authenticate ], resource: !webservice }
 - !policy
+  id: conjur/authn-iam/prod
+  body:
+    - !webservice
+    - !webservice status
+    - !group apps
+    - !permit { role: !group apps, privileges: [ read, authenticate ], resource: !webservice }
+- !host aws/123456789012/app-role
+- !host aws/123456789012/other-role
+- !host aws/210987654321/app-role
+- !host 123456789012/app-role
+- !host aws/x123456789012/app-role
+- !host aws/123456789012/APP-ROLE
+- !host app-role
+- !grant
+  role: !group conjur/authn-iam/prod/apps
+  members: [ !host aws/123456789012/app-role, !host aws/123456789012/other-role, !host aws/210987654321/app-role, !host 123456789012/app-role, !host aws/x123456789012/app-role, !host aws/123456789012/APP-ROLE, !host app-role ]
+- !policy
   id: jwt
   body:
     - !host { id: shop, annotations: { authn-jwt/ci/project: shop, authn-jwt/ci/kubernetes.io/namespace: prod, authn-jwt/named/project: shop, authn-jwt/unset/project: shop } }

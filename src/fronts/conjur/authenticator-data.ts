@@ -75,6 +75,7 @@ const Oidc = v.pipe(
     "settings with id_token_user_property, or with client_id, client_secret, claim_mapping and redirect_uri",
   ),
 );
+const Aws = v.strictObject({ optional_signed_headers: maybe });
 const Nothing = v.strictObject({});
 
 /** A type with the settings that belong to it. A type that needs none may come without them. */
@@ -85,7 +86,7 @@ export const typed = v.variant(
     v.looseObject({ type: v.literal("jwt"), data: Jwt }),
     v.looseObject({ type: v.literal("oidc"), data: Oidc }),
     v.looseObject({ type: v.literal("gcp"), data: v.optional(Nothing) }),
-    v.looseObject({ type: v.literal("aws"), data: v.optional(Nothing) }),
+    v.looseObject({ type: v.literal("aws"), data: v.optional(Aws) }),
   ],
   `one of ${[...typesByWord.keys()].join(", ")}`,
 );

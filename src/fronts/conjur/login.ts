@@ -34,7 +34,7 @@ export function addLogins(app: ConjurApp, broker: Broker): void {
 
   app.post("/:authenticator{authn-[^/]+}/:service/:account/:login/authenticate", async (c) => {
     const request = begin(c, c.req.param());
-    return finish(c, broker, { ...request, credential: tokenIn(await bodyOf(c)) });
+    return finish(c, broker, { ...request, ...proofIn(request.authenticator, await bodyOf(c)) });
   });
 
   // One segment fewer: those whose token says whose it is, and for all others a login without a service, which no such service answers.
@@ -43,7 +43,8 @@ export function addLogins(app: ConjurApp, broker: Broker): void {
     const path = namedByToken.has(authenticator)
       ? { authenticator, service: first, account: second, login: "" }
       : { authenticator, account: first, login: second };
-    return finish(c, broker, { ...begin(c, path), credential: tokenIn(await bodyOf(c)) });
+    const request = begin(c, path);
+    return finish(c, broker, { ...request, ...proofIn(authenticator, await bodyOf(c)) });
   });
 
   app.post("/:authenticator{authn-gcp}/:account/authenticate", async (c) => {
@@ -109,6 +110,12 @@ function begin(c: Context<ConjurEnv>, path: LoginPath): Omit<LoginRequest, "cred
 async function finish(c: Context<ConjurEnv>, broker: Broker, request: LoginRequest): Promise<Response> {
   const session = await broker.login(request, c.env.context);
   return print(sessionWire(session, c.req.header("accept-encoding")));
+}
+
+/** What a body proves: for AWS it is the signed request itself, whatever its type; for all others the form's token. */
+function proofIn(authenticator: string, body: Uint8Array): Pick<LoginRequest, "credential" | "form"> {
+  if (authenticator === "authn-iam") return { credential: new SecretBytes(body), form: { kind: "signed_request" } };
+  return { credential: tokenIn(body) };
 }
 
 function tokenIn(body: Uint8Array): SecretBytes | undefined {
