@@ -52,7 +52,7 @@ const optional = {
   annotations: v.optional(v.record(Word, Word)),
 };
 const NewBranch = v.strictObject({ name: Name, branch: Path, ...optional });
-// The Go client sends the whole branch, and its path in the place of the branch above.
+// Earlier Go clients send the whole branch, and its path in the place of the branch above.
 const ChangedBranch = v.strictObject({ name: v.optional(Name), branch: v.optional(Path), ...optional });
 const Member = v.strictObject({ kind: v.picklist(memberKinds), id: Id });
 

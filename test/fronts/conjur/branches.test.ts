@@ -95,7 +95,7 @@ const cases: readonly Case[] = [
     json: { name: "root", branch: "/", owner, annotations: { a: "b" } },
   },
   { ...change("root", {}), status: 200 },
-  // The Go client sends all of it, with the whole path as the branch.
+  // Earlier Go clients send all of it, with the whole path as the branch.
   { ...change("root", { name: "root", branch: "root", owner }), status: 200 },
   { ...change("root", { name: "root", branch: "/" }), status: 200 },
   { ...change("root", { name: "other" }), ...problem(422, "'name' must be that of the branch") },
