@@ -16,6 +16,7 @@ import type { BranchChange, BranchQuery, BranchRequest, BranchView, Page } from 
 import { reservedNameProblem } from "./policy/names";
 import type { Projection } from "./projection";
 import { everythingIn } from "./removal";
+import { byText, sortedPage } from "./sorted-page";
 import { writeTold } from "./told-write";
 
 export interface Branches {
@@ -90,11 +91,11 @@ export function createBranches({ projection, gate }: { readonly projection: Proj
     },
 
     list(caller, { account, limit, offset }) {
-      return gate.release(caller, { operation: "branch.list" }, (graph) => {
+      return gate.release(caller, { operation: "branch.list" }, async (graph) => {
         projection.assertSound(account);
-        const ids = [...graph.seenBy(caller.role)].filter((id) => isBranchOf(account, id)).sort();
-        const readable = ids.filter((id) => gate.allows(graph, caller.role, "read", id));
-        return { items: readable.slice(offset, offset + limit).map((id) => viewOf(graph, id)), total: readable.length };
+        const isWanted = (id: ResourceId): boolean => isBranchOf(account, id) && gate.allows(graph, caller.role, "read", id);
+        const { items, total } = await sortedPage(graph.seenBy(caller.role), { order: byText, isWanted, offset, limit });
+        return { items: items.map((id) => viewOf(graph, id)), total };
       });
     },
 

@@ -72,8 +72,8 @@ export interface Graph {
   permits(role: RoleId, privilege: string, resource: ResourceId): Rule | undefined;
   /** Whether the role owns the resource or has any privilege on it. A role that owns itself is nobody's resource and stays unseen. */
   sees(role: RoleId, resource: ResourceId): boolean;
-  /** Every resource the role sees, in no order. */
-  seenBy(role: RoleId): ReadonlySet<ResourceId>;
+  /** Every resource the role sees, each once, in no order; found while it is walked. */
+  seenBy(role: RoleId): Iterable<ResourceId>;
   /** Every role for which `permits` has a rule, sorted. */
   permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[];
 
@@ -144,16 +144,19 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     return false;
   }
 
-  function seenBy(role: RoleId): ReadonlySet<ResourceId> {
-    const seen = new Set<ResourceId>();
-    for (const each of held(role)) {
-      for (const id of tables.owned.of(each)) if (id !== each) seen.add(id);
-      for (const permit of tables.permitsByRole.of(each)) {
-        const target = tables.resources.get(permit.resource);
-        if (target !== undefined && target.owner !== target.id) seen.add(permit.resource);
+  function* seenBy(role: RoleId): Generator<ResourceId> {
+    const roles = held(role);
+    for (const each of roles) for (const id of tables.owned.of(each)) if (id !== each) yield id;
+    // What is owned was told already, and a resource has few permits to the roles of one: only those need be remembered.
+    const told = new Set<ResourceId>();
+    for (const each of roles) {
+      for (const { resource } of tables.permitsByRole.of(each)) {
+        const target = tables.resources.get(resource);
+        if (target === undefined || target.owner === target.id || roles.has(target.owner) || told.has(resource)) continue;
+        told.add(resource);
+        yield resource;
       }
     }
-    return seen;
   }
 
   function permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[] {

@@ -8,6 +8,7 @@ import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { Page, ResourceQuery, ResourceView } from "./operations";
 import type { Projection } from "./projection";
+import { byText, sortedPage } from "./sorted-page";
 
 export interface Resources {
   show(caller: Caller, id: ResourceId): Promise<ResourceView>;
@@ -62,26 +63,31 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
       .map(({ expiresAt, networks }) => ({ expiresAt, networks }));
   }
 
-  /** Ids that the caller (or the role acted as) sees and the query asks for, sorted. */
-  function matching(graph: Graph, caller: Caller, query: ResourceQuery): readonly ResourceId[] {
+  /** A page of the ids that the caller (or the role acted as) sees and the query asks for, sorted. */
+  async function matching(graph: Graph, caller: Caller, query: ResourceQuery): Promise<Page<ResourceId>> {
     const role = query.actingAs ?? caller.role;
     if (query.actingAs !== undefined) assertHeld(graph, caller, query.actingAs);
     const owners = query.owner === undefined ? undefined : graph.held(query.owner);
     const words = query.search === undefined ? [] : wordsOf(query.search);
-    const found: ResourceId[] = [];
-    for (const id of graph.seenBy(role)) {
-      if (query.account !== undefined && accountOf(id) !== query.account) continue;
-      if (query.kind !== undefined && kindOf(id) !== query.kind) continue;
+    const isWanted = (id: ResourceId): boolean => {
+      if (query.account !== undefined && accountOf(id) !== query.account) return false;
+      if (query.kind !== undefined && kindOf(id) !== query.kind) return false;
       const resource = graph.resource(id);
-      if (resource === undefined || (owners !== undefined && !owners.has(resource.owner))) continue;
-      if (words.length > 0 && !hasAllWords(graph, id, words)) continue;
-      found.push(id);
-    }
+      if (resource === undefined || (owners !== undefined && !owners.has(resource.owner))) return false;
+      return words.length === 0 || hasAllWords(graph, id, words);
+    };
+    const { offset, limit } = query;
+    const page = await sortedPage(graph.seenBy(role), {
+      order: byText,
+      isWanted,
+      ...(offset === undefined ? {} : { offset }),
+      ...(limit === undefined ? {} : { limit }),
+    });
     // An owner that owns nothing the caller sees is told from an absent one only to those who see or hold it.
     const { owner } = query;
-    if (owner !== undefined && found.length === 0 && !graph.sees(role, owner) && !graph.held(role).has(owner))
+    if (owner !== undefined && page.total === 0 && !graph.sees(role, owner) && !graph.held(role).has(owner))
       throw new PosternError({ code: "not_found", target: owner, hidden: graph.role(owner) !== undefined, because: "owner_missing" });
-    return found.sort();
+    return page;
   }
 
   return {
@@ -90,14 +96,18 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
     list(caller, query) {
       const graph = projection.graph();
       return gate.release(caller, { operation: "resource.list", graph }, async () => {
-        const ids = matching(graph, caller, query);
-        const offset = query.offset ?? 0;
-        const page = ids.slice(offset, query.limit === undefined ? undefined : offset + query.limit);
-        return { items: await Promise.all(page.map((id) => view(graph, caller, id))), total: ids.length };
+        const { items, total } = await matching(graph, caller, query);
+        return { items: await Promise.all(items.map((id) => view(graph, caller, id))), total };
       });
     },
 
-    count: (caller, query) => gate.release(caller, { operation: "resource.list" }, (graph) => matching(graph, caller, query).length),
+    count(caller, { offset: _from, ...query }) {
+      return gate.release(
+        caller,
+        { operation: "resource.list" },
+        async (graph) => (await matching(graph, caller, { ...query, limit: 0 })).total,
+      );
+    },
 
     check(caller, id, privilege, role) {
       return gate.release(caller, { operation: "resource.check", about: { resource: id, privilege } }, (graph) => {

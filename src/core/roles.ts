@@ -7,6 +7,7 @@ import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { GrantQuery, Page, RoleEdge, RoleView } from "./operations";
 import type { Projection } from "./projection";
+import { byText, type Order, sortedPage } from "./sorted-page";
 
 export interface Roles {
   show(caller: Caller, id: RoleId): Promise<RoleView>;
@@ -37,27 +38,31 @@ export function createRoles({ projection, gate }: { readonly projection: Project
 
   return {
     show: (caller, id) =>
-      gate.release(caller, { operation: "role.show", resource: id }, (graph) => ({
+      gate.release(caller, { operation: "role.show", resource: id }, async (graph) => ({
         role: existing(graph, id),
-        members: sortedGrants(graph.members(id)),
+        members: (await sortedPage(graph.members(id), { order: byGrant })).items,
       })),
 
-    held: (caller, id) => gate.release(caller, { operation: "role.held", resource: id }, (graph) => [...graph.held(id)].sort()),
+    held: (caller, id) =>
+      gate.release(caller, { operation: "role.held", resource: id }, async (graph) => {
+        return (await sortedPage(graph.held(id), { order: byText })).items;
+      }),
 
     memberships: (caller, id, query) =>
       gate.release(caller, { operation: "role.memberships", resource: id }, (graph) =>
-        page(sortedGrants(graph.memberships(id)), (grant) => grant.role, query),
+        page(graph.memberships(id), (grant) => grant.role, query),
       ),
 
     members: (caller, id, query) =>
-      gate.release(caller, { operation: "role.members", resource: id }, (graph) =>
-        page(sortedGrants(graph.members(id)), (grant) => grant.member, query),
-      ),
+      gate.release(caller, { operation: "role.members", resource: id }, (graph) => page(graph.members(id), (grant) => grant.member, query)),
 
     graph: (caller, id) =>
-      gate.release(caller, { operation: "role.graph", resource: id }, (graph) =>
-        edgesAround(graph, id).filter(({ parent }) => graph.sees(caller.role, parent)),
-      ),
+      gate.release(caller, { operation: "role.graph", resource: id }, async (graph) => {
+        const isWanted = ({ parent }: RoleEdge): boolean => graph.sees(caller.role, parent);
+        const { items } = await sortedPage(edgesAround(graph, id), { order: byEdge, isWanted });
+        // A member that is also the owner stands there twice.
+        return items.filter((edge, index) => index === 0 || byEdge(edge, items[index - 1] ?? edge) !== 0);
+      }),
 
     async addMember(caller, role, member) {
       const graph = projection.graph();
@@ -90,17 +95,24 @@ export function createRoles({ projection, gate }: { readonly projection: Project
   };
 }
 
-/** All memberships of the roles above and their direct members, and all below; sorted. */
-function edgesAround(graph: Graph, id: RoleId): readonly RoleEdge[] {
-  const members = new Set(graph.held(id));
+/** All memberships of the roles above and their direct members, and all below. */
+function* edgesAround(graph: Graph, id: RoleId): Generator<RoleEdge> {
   const below = new Set([id]);
   // A Set iterates what is added meanwhile: it is its own queue.
-  for (const role of below) for (const { member } of graph.members(role)) below.add(member);
-  for (const role of below) members.add(role);
-  const edges = [...members].flatMap((parent) => [...graph.members(parent)].map(({ member }): RoleEdge => ({ parent, child: member })));
-  const byBoth = new Map(edges.map((edge) => [JSON.stringify([edge.parent, edge.child]), edge]));
-  return [...byBoth].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, edge]) => edge);
+  for (const parent of below) {
+    for (const { member } of graph.members(parent)) {
+      below.add(member);
+      yield { parent, child: member };
+    }
+  }
+  for (const parent of graph.held(id)) {
+    if (!below.has(parent)) for (const { member } of graph.members(parent)) yield { parent, child: member };
+  }
 }
+
+const byEdge: Order<RoleEdge> = (left, right) => byText(left.parent, right.parent) || byText(left.child, right.child);
+const byGrant: Order<Grant> = (left, right) =>
+  byText(left.role, right.role) || byText(left.member, right.member) || Number(left.ownership) - Number(right.ownership);
 
 /** A role must not come to hold itself. */
 export function assertNoRing(graph: Graph, role: RoleId, member: RoleId): void {
@@ -114,18 +126,19 @@ export function assertNoRing(graph: Graph, role: RoleId, member: RoleId): void {
   });
 }
 
-function sortedGrants(grants: Iterable<Grant>): readonly Grant[] {
-  return [...grants].sort((left, right) => (left.role + left.member < right.role + right.member ? -1 : 1));
-}
-
-function page(grants: readonly Grant[], other: (grant: Grant) => RoleId, query: GrantQuery): Page<Grant> {
+function page(grants: Iterable<Grant>, other: (grant: Grant) => RoleId, query: GrantQuery): Promise<Page<Grant>> {
   const search = query.search?.toLowerCase();
-  const matching = grants.filter((grant) => {
+  const isWanted = (grant: Grant): boolean => {
     const id = other(grant);
     if (query.kind !== undefined && kindOf(id) !== query.kind) return false;
     if (search !== undefined && !identifierOf(id).toLowerCase().includes(search)) return false;
     return query.filter === undefined || query.filter.some((each) => isRoleId(each) && each === grant.member);
+  };
+  const { offset, limit } = query;
+  return sortedPage(grants, {
+    order: byGrant,
+    isWanted,
+    ...(offset === undefined ? {} : { offset }),
+    ...(limit === undefined ? {} : { limit }),
   });
-  const offset = query.offset ?? 0;
-  return { items: matching.slice(offset, query.limit === undefined ? undefined : offset + query.limit), total: matching.length };
 }

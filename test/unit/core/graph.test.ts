@@ -78,7 +78,7 @@ describe("visibility", () => {
 
   test("hides a role that owns itself, from itself too", () => {
     expect(base.sees(role("a:user:admin"), id("a:user:admin"))).toBe(false);
-    expect(base.seenBy(role("a:user:admin")).has(id("a:user:admin"))).toBe(false);
+    expect([...base.seenBy(role("a:user:admin"))]).not.toContain(id("a:user:admin"));
   });
 });
 
@@ -188,9 +188,9 @@ describe("a large group", () => {
   );
 
   test("keeps every member through growth and change", () => {
-    expect(large.seenBy(role("a:host:lone")).size).toBe(3000);
+    expect([...large.seenBy(role("a:host:lone"))]).toHaveLength(3000);
     const next = fold(large, ...many.slice(0, 2995).map((text): Change => ({ type: "remove_resource", id: id(text) })));
     expect([...next.seenBy(role("a:host:lone"))].sort()).toEqual(many.slice(2995).map(id).sort());
-    expect(large.seenBy(role("a:host:lone")).size).toBe(3000);
+    expect([...large.seenBy(role("a:host:lone"))]).toHaveLength(3000);
   });
 });
