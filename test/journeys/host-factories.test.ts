@@ -228,6 +228,31 @@ describe("a thousand hosts", () => {
   );
 });
 
+describe("a policy load", () => {
+  test(
+    "comes through while hosts are born all the time",
+    async () => {
+      const [token] = await issue(request(600));
+      let isLoaded = false;
+      let born = 0;
+      async function bear(line: number): Promise<void> {
+        for (let next = 0; !isLoaded; next += 1) {
+          await made(token, `stream/${line}-${next}`);
+          born += 1;
+        }
+      }
+      const births = [bear(1), bear(2), bear(3)];
+      const text = Array.from({ length: 1000 }, (_, index) => `- !variable v${index}`).join("\n");
+      const answer = await ask("POST", "/policies/acme/policy/app", await sessionOf("admin", adminKey), text);
+      isLoaded = true;
+      await Promise.all(births);
+      expect(answer.status).toBe(201);
+      expect(born).toBeGreaterThan(3);
+    },
+    timeoutMs,
+  );
+});
+
 describe("afterwards", () => {
   test(
     "no token stands in any file, and the trail names what each did",

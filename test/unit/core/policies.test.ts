@@ -88,6 +88,26 @@ describe("a policy load", () => {
     );
   });
 
+  test("comes through while others change facts all the time", async () => {
+    const made = await createHouse();
+    await made.load("- !group g\n- !host h");
+    const [group, host] = [made.id("group:g"), made.id("host:h")];
+    let isLoaded = false;
+    async function change(): Promise<void> {
+      while (!isLoaded) {
+        await made.broker.addMember(made.admin, group, host);
+        await made.broker.removeMember(made.admin, group, host);
+      }
+    }
+    const changing = change();
+    const { version } = await made.load("- !variable v").finally(() => {
+      isLoaded = true;
+    });
+    await changing;
+    expect(version).toBe(2);
+    expect((await made.broker.showResource(made.admin, parseId("acme:variable:v"))).resource.owner).toBe(made.id("user:admin"));
+  });
+
   test("lets nobody but its administrator begin an account's root policy", async () => {
     const made = await createHouse();
     await made.operator.createAccount("globex", made.context());
