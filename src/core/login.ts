@@ -40,6 +40,8 @@ export interface LoginDeps {
 interface Progress {
   readonly checks: Check[];
   attributes: Readonly<Record<string, string>>;
+  /** What an unproven proof says it is of, where the request says nothing. */
+  named?: string;
   /** What the proof's settings say of the session's life. */
   sessionSeconds?: number;
 }
@@ -128,6 +130,7 @@ export function createLogin(deps: LoginDeps): Login {
     const { request, context, progress, graph, account, webservice } = target;
     const attestation = await verified(authenticator, target);
     const { login } = attestation;
+    if (login !== undefined) progress.named = login;
     const isForAccount = attestation.account === undefined || attestation.account === account;
     step(progress, { check: "proof_account", ok: isForAccount, detail: attestation.account ?? account });
     const isNamedOnce = (login === undefined) !== (request.claimed === "");
@@ -212,7 +215,7 @@ export function createLogin(deps: LoginDeps): Login {
   return {
     async login(request, context) {
       const progress: Progress = { checks: [], attributes: {} };
-      const about = { operation: "login", authenticator: nameOf(request), account: cut(request.account), claimed: cut(request.claimed) };
+      const about = { operation: "login", authenticator: nameOf(request), account: cut(request.account) };
       let role: RoleId;
       let session: Session;
       try {
@@ -220,11 +223,12 @@ export function createLogin(deps: LoginDeps): Login {
         session = await sessions.issue(role, soundAccountOf(role, request), context.now, progress.sessionSeconds);
       } catch (error) {
         meter.login(meterLabel(request), false);
-        throw await gate.refuse(context, { ...about, attributes: progress.attributes }, error);
+        const claimed = cut(request.claimed === "" ? (progress.named ?? "") : request.claimed);
+        const said = claimed === "" ? about : { ...about, claimed };
+        throw await gate.refuse(context, { ...said, attributes: progress.attributes }, error);
       }
       meter.login(meterLabel(request), true);
-      const { claimed: _, ...accepted } = about;
-      await gate.accept(context, { ...accepted, role, attributes: progress.attributes });
+      await gate.accept(context, { ...about, role, attributes: progress.attributes });
       return session;
     },
 

@@ -49,7 +49,8 @@ export type KeySet = ReadonlyMap<string, VerificationKey>;
 /** `skewSeconds` is granted to `nbf` and `iat`, never to `exp`. */
 export interface TimeRules {
   readonly skewSeconds: number;
-  readonly maxLifetimeSeconds: number;
+  /** Absent: how long a token lives is its issuer's business. */
+  readonly maxLifetimeSeconds?: number;
   /** Whether a token may do without `nbf`. Default false. */
   readonly mayLackNotBefore?: boolean;
 }
@@ -148,12 +149,14 @@ export function judgeTimes(claims: JsonObject, rules: TimeRules, now: Instant, c
   const starts = { nbf: isTime(nbf) ? nbf : undefined, iat: isTime(iat) ? iat : undefined };
   checks.pass("token_times", `nbf ${starts.nbf ?? "absent"}, iat ${starts.iat ?? "absent"}, exp ${exp}`);
   const latestStart = now / 1000 + rules.skewSeconds;
-  const validFrom = starts.nbf ?? 0;
-  checks.expect(validFrom <= latestStart, "not_before", `nbf ${validFrom}; valid since then at the latest ${Math.floor(latestStart)}`);
+  if (starts.nbf !== undefined)
+    checks.expect(starts.nbf <= latestStart, "not_before", `nbf ${starts.nbf}; valid since then at the latest ${Math.floor(latestStart)}`);
   const begin = starts.iat ?? starts.nbf ?? Math.floor(now / 1000);
   checks.expect(begin <= latestStart, "issued_at", `issued ${begin}; at the latest ${Math.floor(latestStart)}`);
   const lifetime = exp - begin;
-  checks.expect(lifetime <= rules.maxLifetimeSeconds, "token_lifetime", `${lifetime} seconds; at most ${rules.maxLifetimeSeconds}`);
+  const { maxLifetimeSeconds } = rules;
+  if (maxLifetimeSeconds !== undefined)
+    checks.expect(lifetime <= maxLifetimeSeconds, "token_lifetime", `${lifetime} seconds; at most ${maxLifetimeSeconds}`);
   return exp * 1000;
 }
 

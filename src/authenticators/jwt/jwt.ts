@@ -20,7 +20,7 @@ export interface JwtAuthenticatorDeps {
 }
 
 /** No skew for the end of a token; the issuers' clocks may be a little ahead of ours. How long a token lives is its issuer's business. */
-const timeRules = { skewSeconds: 60, maxLifetimeSeconds: Number.POSITIVE_INFINITY, mayLackNotBefore: true };
+const timeRules = { skewSeconds: 60, mayLackNotBefore: true };
 const shownLength = 256;
 const evidenceClaims = ["iss", "sub", "aud", "jti"] as const;
 
