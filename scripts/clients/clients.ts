@@ -13,8 +13,11 @@ export type Source =
   | { readonly kind: "program"; readonly program: string }
   /** Builds the `main` package beside the suite, whose go.mod requires the client. Needs go. */
   | { readonly kind: "go" }
-  /** Makes a virtual environment from the suite's requirements.txt, hashes checked. Needs python3 with venv. */
-  | { readonly kind: "python" }
+  /**
+   * Makes a virtual environment from the suite's requirements.txt, hashes checked. Needs python3 with venv. With a `collection`, this one alone is taken out
+   * of the package that collection.txt pins: all of Ansible's together are half a gigabyte.
+   */
+  | { readonly kind: "python"; readonly collection?: string }
   /** Fetches one jar with everything in it, checks its hash, and compiles the suite's `Driver.java` against it. Needs mvn, javac and java. */
   | { readonly kind: "maven"; readonly artifact: string; readonly sha256: string }
   /** Builds a command from its module at a commit. Needs go, and a module proxy that has it. A program given by `variable` is taken instead. */
@@ -48,6 +51,13 @@ export const clients: readonly Client[] = [
   },
   { name: "conjur-cli", package: "conjur", version: "7.1.0", protocol: "conjur", source: { kind: "python" } },
   { name: "conjur-api-python", package: "conjur-api", version: "0.2.0", protocol: "conjur", source: { kind: "python" } },
+  {
+    name: "conjur-ansible",
+    package: "ansible",
+    version: "11.13.0",
+    protocol: "conjur",
+    source: { kind: "python", collection: "cyberark/conjur" },
+  },
   {
     name: "conjur-api-java",
     package: "com.cyberark.conjur.api:conjur-api",

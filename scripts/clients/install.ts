@@ -60,11 +60,34 @@ function stepsFor(client: Client, suite: string, folder: string): readonly Step[
   if (source.kind === "go") return [{ command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite }];
   if (source.kind === "go-command") return goCommandSteps(client, source.command, folder);
   if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
-  const pip = [join(folder, "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"];
-  const locked = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", join(suite, "requirements.txt")];
-  return [
+  return pythonSteps(source, suite, folder);
+}
+
+function pythonSteps({ collection }: Extract<Source, { kind: "python" }>, suite: string, folder: string): readonly Step[] {
+  const python = join(folder, "venv/bin/python");
+  const pip = [python, "-m", "pip", "--disable-pip-version-check"];
+  const locked = (file: string): readonly string[] => [
+    "--quiet",
+    "--require-hashes",
+    "--no-deps",
+    "--only-binary",
+    ":all:",
+    "-r",
+    join(suite, file),
+  ];
+  const steps = [
     { command: ["python3", "-m", "venv", join(folder, "venv")], cwd: folder },
-    { command: [...pip, ...locked], cwd: folder },
+    { command: [...pip, "install", ...locked("requirements.txt")], cwd: folder },
+  ];
+  if (collection === undefined) return steps;
+  const take = `import glob, zipfile
+wheel = zipfile.ZipFile(glob.glob("wheel/*.whl")[0])
+wheel.extractall(".", [name for name in wheel.namelist() if name.startswith("ansible_collections/${collection}/")])`;
+  return [
+    ...steps,
+    { command: [...pip, "download", "--dest", "wheel", ...locked("collection.txt")], cwd: folder },
+    { command: [python, "-c", take], cwd: folder },
+    { command: ["rm", "-rf", "wheel"], cwd: folder },
   ];
 }
 

@@ -23,7 +23,7 @@ const report: AzureFlowReport = {
   connected,
   whoami: await driver.call("whoami"),
   secret: await driver.call("get", "secrets/test-variable"),
-  hidden: await driver.call("get", "secrets/somebody-elses"),
+  ...(flow.isPersistent === true ? {} : { hidden: await driver.call("get", "secrets/somebody-elses") }),
   tokenRequests: machine.requests("token"),
 };
 process.stdout.write(JSON.stringify(report));

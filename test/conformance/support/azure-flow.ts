@@ -12,13 +12,15 @@ export interface AzureFlow {
   readonly connect: readonly [string, ...string[]];
   /** With SERVER_URL, SERVER_ACCOUNT and SERVER_CA_FILE put in for those words. */
   readonly env: Readonly<Record<string, string>>;
+  /** Whether it is slow in taking no for an answer: then it is not asked for what it may not have. */
+  readonly isPersistent?: boolean;
 }
 
 export interface AzureFlowReport {
   readonly connected: Answer;
   readonly whoami: Answer;
   readonly secret: Answer;
-  readonly hidden: Answer;
+  readonly hidden?: Answer;
   /** How often the metadata service was asked for a token. */
   readonly tokenRequests: number;
 }

@@ -11,8 +11,10 @@ function lockedVersion(client: Client): string | undefined {
   const { source, package: name } = client;
   if (source.kind === "go")
     return new RegExp(`^require ${name} v(\\S+)$`, "m").exec(readFileSync(join(suiteFolder(client), "go.mod"), "utf8"))?.[1];
-  if (source.kind === "python")
-    return new RegExp(`^${name}==(\\S+) `, "m").exec(readFileSync(join(suiteFolder(client), "requirements.txt"), "utf8"))?.[1];
+  if (source.kind === "python") {
+    const file = source.collection === undefined ? "requirements.txt" : "collection.txt";
+    return new RegExp(`^${name}==(\\S+) `, "m").exec(readFileSync(join(suiteFolder(client), file), "utf8"))?.[1];
+  }
   if (source.kind === "maven") return source.artifact.startsWith(`${name}:`) ? source.artifact.split(":")[2] : undefined;
   return client.version;
 }
@@ -42,7 +44,7 @@ describe("the official clients", () => {
     (name) => {
       const text = readFileSync(join(root, "test/conformance", name, "requirements.txt"), "utf8");
       const pins = text.split("\n").filter((line) => /^\S+==/.test(line));
-      expect(pins.length).toBeGreaterThan(10);
+      expect(pins.length).toBeGreaterThan(5);
       for (const pin of pins) expect(text).toContain(`${pin}\n    --hash=sha256:`);
     },
   );

@@ -1,0 +1,30 @@
+/** The lookup's own Azure flow, against the metadata service's fixed address. */
+
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { namespaceCommand, playAzureFlow } from "../support/azure-flow";
+import { azureService } from "../support/policies";
+import { ansibleEnvironment, driverCommand } from "./ansible";
+
+setDefaultTimeout(60_000);
+
+const wrapper = namespaceCommand();
+
+describe.skipIf(wrapper === undefined)("Ansible's lookup on an Azure VM (needs a network namespace)", () => {
+  test("logs in with the machine's identity", async () => {
+    const report = await playAzureFlow(wrapper ?? [], {
+      command: driverCommand,
+      connect: ["from environment"],
+      isPersistent: true,
+      env: {
+        ...ansibleEnvironment,
+        CONJUR_APPLIANCE_URL: "SERVER_URL",
+        CONJUR_ACCOUNT: "SERVER_ACCOUNT",
+        CONJUR_CERT_FILE: "SERVER_CA_FILE",
+        CONJUR_AUTHN_TYPE: "azure",
+        CONJUR_AUTHN_SERVICE_ID: azureService,
+        CONJUR_AUTHN_LOGIN: "host/azure-apps/azureVM",
+      },
+    });
+    expect(report).toMatchObject({ secret: { result: "test-secret" }, tokenRequests: 1 });
+  });
+});
