@@ -20,8 +20,11 @@ export type Source =
   | { readonly kind: "python"; readonly collection?: string }
   /** Fetches one jar with everything in it, checks its hash, and compiles the suite's `Driver.java` against it. Needs mvn, javac and java. */
   | { readonly kind: "maven"; readonly artifact: string; readonly sha256: string }
-  /** Builds a command from its module at a commit. Needs go, and a module proxy that has it. A program given by `variable` is taken instead. */
-  | { readonly kind: "go-command"; readonly command: string; readonly variable: string };
+  /**
+   * In no package registry, as released binaries alone: whoever has one names it in a variable of the environment. Its suite is written after its sources,
+   * and says so where it has never run.
+   */
+  | { readonly kind: "given"; readonly variables: readonly string[] };
 
 export interface Client {
   /** The folder of its suite below `test/conformance/`. */
@@ -48,6 +51,20 @@ export const clients: readonly Client[] = [
     version: "0.15.7",
     protocol: "conjur",
     source: { kind: "go" },
+  },
+  {
+    name: "conjur-cli-go",
+    package: "conjur-cli-go",
+    version: "9.x",
+    protocol: "conjur",
+    source: { kind: "given", variables: ["CONFORMANCE_CONJUR"] },
+  },
+  {
+    name: "summon",
+    package: "summon, summon-conjur",
+    version: "0.10.x, 0.8.x",
+    protocol: "conjur",
+    source: { kind: "given", variables: ["CONFORMANCE_SUMMON", "CONFORMANCE_SUMMON_CONJUR"] },
   },
   { name: "conjur-cli", package: "conjur", version: "7.1.0", protocol: "conjur", source: { kind: "python" } },
   { name: "conjur-api-python", package: "conjur-api", version: "0.2.0", protocol: "conjur", source: { kind: "python" } },

@@ -3,7 +3,7 @@
  * installation is done again. What cannot be installed here is told as a reason, not thrown: a place without Go is not a failure of the product.
  */
 
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Client, Source } from "./clients";
 
@@ -23,6 +23,7 @@ export function clientFolder(name: string): string {
 export async function install(client: Client): Promise<Installed> {
   const folder = clientFolder(client.name);
   if (client.source.kind === "recorded") return { folder, took: "nothing" };
+  if (client.source.kind === "given") return given(client.source.variables, folder);
   if (client.source.kind === "program" && Bun.which(client.source.program) !== null) return { folder, took: "nothing" };
   const suite = join(root, "test/conformance", client.name);
   const stamp = join(folder, "installed");
@@ -40,6 +41,14 @@ export async function install(client: Client): Promise<Installed> {
   return { folder, took: "a while" };
 }
 
+/** Programs that somebody has, named in the environment. */
+function given(variables: readonly string[], folder: string): Installed {
+  const absent = variables.find((variable) => (process.env[variable] ?? "") === "");
+  if (absent !== undefined) return { missing: `in no package registry; name the program in ${absent} to run it` };
+  const unusable = variables.find((variable) => Bun.which(process.env[variable] ?? "") === null);
+  return unusable === undefined ? { folder, took: "nothing" } : { missing: `${unusable} names no program` };
+}
+
 interface Step {
   readonly command: readonly string[];
   readonly cwd: string;
@@ -47,7 +56,7 @@ interface Step {
 }
 
 function programsFor(source: Source): readonly string[] {
-  if (source.kind === "recorded") return [];
+  if (source.kind === "recorded" || source.kind === "given") return [];
   if (source.kind === "program") return [source.program];
   if (source.kind === "python") return ["python3"];
   if (source.kind === "maven") return ["mvn", "java", "javac", "keytool"];
@@ -56,9 +65,8 @@ function programsFor(source: Source): readonly string[] {
 
 function stepsFor(client: Client, suite: string, folder: string): readonly Step[] {
   const { source } = client;
-  if (source.kind === "recorded" || source.kind === "program") return [];
+  if (source.kind === "recorded" || source.kind === "program" || source.kind === "given") return [];
   if (source.kind === "go") return [{ command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite }];
-  if (source.kind === "go-command") return goCommandSteps(client, source.command, folder);
   if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
   return pythonSteps(source, suite, folder);
 }
@@ -89,11 +97,6 @@ wheel.extractall(".", [name for name in wheel.namelist() if name.startswith("ans
     { command: [python, "-c", take], cwd: folder },
     { command: ["rm", "-rf", "wheel"], cwd: folder },
   ];
-}
-
-/** A commit names exactly one state of a module, and the checksum database of Go vouches for it. */
-function goCommandSteps(client: Client, command: string, folder: string): readonly Step[] {
-  return [{ command: ["go", "install", `${client.package}/${command}@${client.version}`], cwd: folder, env: { GOBIN: folder } }];
 }
 
 const getGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:get";
@@ -136,13 +139,4 @@ async function run({ command, cwd, env }: Step): Promise<string | undefined> {
   const said = `${out}\n${err}`.split("\n").map((line) => line.trim());
   const last = said.findLast((line) => line !== "" && !line.startsWith("[notice]")) ?? `exit code ${child.exitCode}`;
   return `${command.slice(0, 2).join(" ").replace(`${root}/`, "")}: ${last}`.slice(0, 300);
-}
-
-/** A program that somebody has installed, in place of one that we would build. */
-export function useProgram(name: string, program: string): Installed {
-  const folder = clientFolder(name);
-  mkdirSync(folder, { recursive: true });
-  rmSync(join(folder, "installed"), { force: true });
-  cpSync(program, join(folder, name), { dereference: true });
-  return { folder, took: "nothing" };
 }
