@@ -169,7 +169,8 @@ export function createAuthenticatorRecords({ projection, gate, authenticators, t
 
     switchTo(caller, id, enabled) {
       const { webservice, name } = placesOf(id);
-      return gate.change(caller, { operation: "authenticator.configure", resource: webservice, privilege: "update" }, async () => {
+      const about = { authenticator: name };
+      return gate.change(caller, { operation: "authenticator.configure", resource: webservice, privilege: "update", about }, async () => {
         await projection.write(id.account, caller.context.now, (newest) => {
           if (newest.resource(webservice) === undefined)
             throw new PosternError({ code: "not_found", target: webservice, because: "resource_missing" });

@@ -93,7 +93,8 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
       const { account, name } = locate(graph, ref);
       const webservice = makeId(account, "webservice", `conjur/${name}`);
       if (graph.resource(webservice) === undefined) throw new PosternError({ code: "unauthenticated", because: "webservice" });
-      return gate.change(caller, { operation: "authenticator.configure", resource: webservice, privilege: "update" }, async () => {
+      const about = { authenticator: name };
+      return gate.change(caller, { operation: "authenticator.configure", resource: webservice, privilege: "update", about }, async () => {
         await projection.write(account, caller.context.now, () => ({
           changes: [{ type: "put_authenticator_switch", authenticatorSwitch: { account, authenticator: name, enabled } }],
           result: undefined,
@@ -139,7 +140,8 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
       const name = nameOf(ref);
       const webservice = makeId(account, "webservice", `conjur/${name}`);
       const statusService = makeId(account, "webservice", `conjur/${name}/status`);
-      return gate.release(caller, { operation: statusOperation, resource: statusService, privilege: "read" }, async () => {
+      const about = { authenticator: name };
+      return gate.release(caller, { operation: statusOperation, resource: statusService, privilege: "read", about }, async () => {
         if (graph.resource(webservice) === undefined)
           throw new PosternError({ code: "not_found", target: webservice, because: "webservice" });
         if (!isEnabled(graph, account, name)) throw new PosternError({ code: "unauthenticated", because: "enabled" });

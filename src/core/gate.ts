@@ -24,7 +24,7 @@ export interface Demand {
   /** For operations on many things at once: how many the one line stands for. */
   readonly count?: number;
   /** What the line also tells, of something that is not decided on: what a check asked about. */
-  readonly about?: Pick<AuditRecord, "resource" | "privilege">;
+  readonly about?: Pick<AuditRecord, "resource" | "privilege" | "authenticator">;
   /** Decided on this graph instead of the present one. */
   readonly graph?: Graph;
   /** What else must hold; throws the refusal. Asked after the privilege. */

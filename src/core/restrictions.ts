@@ -72,7 +72,7 @@ export function checkRestrictions(
     };
     if (!holds) {
       const remedy = proven === undefined ? annotate(role, authenticator, rules, name, attestation) : undefined;
-      return refused({ because: becauseOf(name, rules), check, ...(remedy === undefined ? {} : { remedy }) });
+      return refused({ because: becauseOf(name, rules, proven), check, ...(remedy === undefined ? {} : { remedy }) });
     }
     checks.push(check);
   }
@@ -95,8 +95,9 @@ function findUnfit(role: RoleId, rules: RestrictionRules, { attributes }: Attest
 }
 
 /** An attribute of a fixed set has a check of its own; a claim that somebody chose must not make names of checks. */
-function becauseOf(name: string, rules: RestrictionRules): string {
-  return rules.permitted === "any" ? "claim_mismatch" : `${name.replaceAll("-", "_")}_mismatch`;
+function becauseOf(name: string, rules: RestrictionRules, proven: string | undefined): string {
+  if (rules.permitted !== "any") return `${name.replaceAll("-", "_")}_mismatch`;
+  return proven === undefined ? "claim_missing" : "claim_mismatch";
 }
 
 function findMissing(

@@ -254,7 +254,7 @@ describe("the status of an authenticator", () => {
     ] as const) {
       const { lines, ...told } = await statusOf(made, path, role);
       expect([path, told]).toEqual([path, { status: 200, body: { status: "ok" } }]);
-      expect(lines).toMatchObject([{ allowed: true, privilege: "read" }]);
+      expect(lines).toMatchObject([{ allowed: true, privilege: "read", authenticator: path.slice(1, -"/acme".length) }]);
     }
   });
 

@@ -45,7 +45,8 @@ export function readClaimSettings(settings: AuthenticatorSettings, checks: Check
       permitted: "any",
       exclusive: [],
       ignoreCase: false,
-      forbidden: reservedClaims,
+      // A claim with another name goes by that name alone.
+      forbidden: [...reservedClaims, ...Object.values(aliases)],
       form: "service",
       oneOf: "any",
       isStrict: true,

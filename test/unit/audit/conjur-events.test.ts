@@ -81,7 +81,12 @@ describe("a refused login", () => {
     ["annotations_none", "unauthenticated", "x", "CONJ00099E "],
     ["annotation_empty", "unauthenticated", "x", "CONJ00100E "],
     ["annotation_forbidden", "unauthenticated", "x", "CONJ00069E "],
-    ["identity_named_once", "unauthenticated", "x", "identity_named_once"],
+    ["identity_named_once", "unauthenticated", "x", "CONJ00098E JWT identity configuration is invalid"],
+    ["key_source", "unauthenticated", "set: none", "CONJ00122E Invalid signing key settings: set: none"],
+    ["request_host", "unauthenticated", "evil.example", "CONJ00018E Invalid or expired AWS headers: evil.example"],
+    ["identity_claim", "unauthenticated", "project: absent", "CONJ00090E Claim value is empty, or was not found in token: project: absent"],
+    ["claim_missing", "unauthenticated", "nothing", "CONJ00084E Claim is missing from the token: nothing"],
+    ["code_exchange", "unauthenticated", "x", "code_exchange"],
   ])("because of %s says why, by Conjur's code where there is one", (because, failure, detail, text) => {
     const line = lineOf({ ...login, claimed: "host/app", ...refused(because, failure, detail) });
     expect(line).toStartWith("<84>1 ");
