@@ -280,11 +280,13 @@ export function providersWire(invitations: ReadonlyMap<string, Invitation>): Wir
 
 const SwitchBody = v.object({ enabled: v.optional(v.unknown()) });
 
-/** Whether an authenticator shall be on. Only a form or JSON is read; any other type, or value, means off. Throws `malformed`. */
+/**
+ * Whether an authenticator shall be on: `enabled=true`, or the same as JSON where the type says so; any other value means off. Whatever else the type says, the
+ * body is a form: the Python client calls its own `text/plain`, and would be told 204 for the opposite of what it asked. Throws `malformed`.
+ */
 export function switchOf(body: Uint8Array, contentType: string | undefined): boolean {
   const type = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  if (type === "" || type === "application/x-www-form-urlencoded") return formOf(body).one("enabled") === "true";
-  if (type !== "application/json") return false;
+  if (type !== "application/json") return formOf(body).one("enabled") === "true";
   const value = jsonOf(body);
   const parsed = v.safeParse(SwitchBody, value);
   if (!parsed.success || Array.isArray(value)) throw new PosternError({ code: "malformed", where: "body", expected: "an object" });

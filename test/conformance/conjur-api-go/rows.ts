@@ -4,7 +4,7 @@ import { expect } from "bun:test";
 import type { Deployment } from "../support/deployment";
 import { account } from "../support/deployment";
 import type { Driver } from "../support/driver";
-import { authenticatorPolicy, azureService, jwtPolicy, organisationPolicy, publicKey } from "../support/policies";
+import { authenticatorPolicy, azureService, jwtPolicy, jwtService, organisationPolicy, publicKey } from "../support/policies";
 import type { Row } from "../support/rows";
 
 export interface Setting {
@@ -309,12 +309,14 @@ export function factoryRows({ tokens: [used = "", revoked = ""] }: Setting): rea
 
 export function authenticatorRows({ providerUri }: Setting): readonly Row[] {
   const azure = ["azure", azureService] as const;
+  const shown = (type: string, name: string, enabled: boolean) =>
+    expect.objectContaining({ type, name, enabled, branch: `conjur/authn-${type}`, owner: { kind: "user", id: "admin" } });
   return [
     { name: "are switched on", ask: ["enable", ...azure], gives: { result: "enabled" } },
     {
       name: "are unwell without their settings",
       ask: ["status", ...azure],
-      gives: { status: 500, error: expect.stringContaining("#<Errors::") },
+      gives: { status: 500, error: expect.stringContaining("CONJ00037E") },
     },
     { name: "take their settings", ask: ["set", `conjur/authn-azure/${azureService}/provider-uri`, providerUri], gives: { result: "set" } },
     { name: "are well with them", ask: ["status", ...azure], gives: { result: { status: "ok", error: "" } } },
@@ -322,10 +324,51 @@ export function authenticatorRows({ providerUri }: Setting): readonly Row[] {
     {
       name: "are unwell when they are off",
       ask: ["status", ...azure],
-      gives: { status: 500, error: expect.stringContaining("#<Errors::") },
+      gives: { status: 500, error: expect.stringContaining("CONJ00004E") },
     },
     { name: "are not switched on when they are not there", ask: ["enable", "azure", "nothing"], gives: { status: 401 } },
     { name: "have no state when they are not there", ask: ["status", "azure", "nothing"], gives: { status: 404 } },
+    {
+      name: "are listed",
+      ask: ["authenticators"],
+      gives: { result: { authenticators: [shown("azure", azureService, false), shown("jwt", jwtService, true)], count: 2 } },
+    },
+    { name: "are shown", ask: ["authenticator", ...azure], gives: { result: shown("azure", azureService, false) } },
+    { name: "are not shown when they are not there", ask: ["authenticator", "azure", "nothing"], gives: { status: 404 } },
+    {
+      name: "are switched on by their own routes too",
+      ask: ["switch authenticator", ...azure, "on"],
+      gives: { result: shown("azure", azureService, true) },
+    },
+    {
+      name: "are switched off by their own routes too",
+      ask: ["switch authenticator", ...azure, "off"],
+      gives: { result: shown("azure", azureService, false) },
+    },
+    {
+      name: "are not made below a branch that is not there",
+      ask: ["create authenticator", "gcp", "default", "{}"],
+      gives: { status: 404 },
+    },
+    { name: "get a branch to be made in", ask: ["load", "root", "- !policy conjur/authn-jwt\n"], gives: { result: expect.anything() } },
+    {
+      name: "are made, with their variables",
+      ask: ["create authenticator", "jwt", "made", '{"jwks_uri":"https://ci.example/keys","issuer":"https://ci.example"}'],
+      gives: { result: expect.objectContaining({ type: "jwt", name: "made", enabled: true, branch: "conjur/authn-jwt" }) },
+    },
+    {
+      name: "have the values that they were made with",
+      ask: ["get", "conjur/authn-jwt/made/jwks-uri"],
+      gives: { result: "https://ci.example/keys" },
+    },
+    {
+      name: "are not made twice",
+      ask: ["create authenticator", "jwt", "made", '{"jwks_uri":"https://ci.example/keys"}'],
+      gives: { status: 409 },
+    },
+    { name: "are not made of a kind that there is not", ask: ["create authenticator", "magic", "x", "{}"], gives: { status: 422 } },
+    { name: "are deleted", ask: ["delete authenticator", "jwt", "made"], gives: { result: "deleted" } },
+    { name: "are gone then", ask: ["authenticator", "jwt", "made"], gives: { status: 404 } },
     { name: "sign nobody in when none is there to sign in with", ask: ["oidc providers"], gives: { result: [] } },
   ];
 }

@@ -3,10 +3,10 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { generateRsa, signJws } from "../../../src/crypto/signing";
 import { installedFile } from "../support/client";
 import { type Deployment, startDeployment } from "../support/deployment";
 import { type Driver, startDriver } from "../support/driver";
+import { createJwtIssuer } from "../support/jwt-issuer";
 import { jwtService } from "../support/policies";
 import { type Row, tellOf } from "../support/rows";
 import { accessRows, authenticatorRows, branchRows, factoryRows, listRows, policyRows, prepare, type Setting, secretRows } from "./rows";
@@ -100,22 +100,15 @@ describe("the Go client's ways in", () => {
   });
 
   test("logs in by a JWT of an issuer whose keys are in the policy, and not by one that another key signed", async () => {
-    const [pair, forged] = await Promise.all([generateRsa(), generateRsa()]);
-    const jwk = { ...pair.publicKey.export({ format: "jwk" }), kid: "k1", use: "sig", alg: "RS256" };
-    const service = `conjur/authn-jwt/${jwtService}`;
-    await admin.must("set", `${service}/public-keys`, JSON.stringify({ type: "jwks", value: { keys: [jwk] } }));
-    await admin.must("set", `${service}/issuer`, "https://ci.example");
-    await admin.must("set", `${service}/token-app-property`, "project");
+    const issuer = await createJwtIssuer();
+    for (const [variable, value] of issuer.variables) await admin.must("set", variable, value);
     await admin.must("enable", "jwt", jwtService);
-    const nowSeconds = Math.floor(Date.now() / 1000);
-    const claims = { iss: "https://ci.example", project: "pipeline", ref: "main", iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 300 };
-    const jwt = (key: typeof pair): string => signJws({ alg: "RS256", kid: "k1", typ: "JWT" }, claims, { method: "RS256", pair: key });
     const file = join(deployment.folder("jwt-file"), "jwt");
-    writeFileSync(file, jwt(pair));
+    writeFileSync(file, issuer.token());
     const bySettings = stranger("jwt", { CONJUR_AUTHN_TYPE: "jwt", CONJUR_SERVICE_ID: jwtService, JWT_TOKEN_PATH: file });
     await bySettings.must("from environment");
     expect(await bySettings.must("whoami")).toMatchObject({ username: "host/pipeline" });
-    const byText = stranger("jwt-text", { CONJUR_AUTHN_JWT_SERVICE_ID: jwtService, CONJUR_AUTHN_JWT_TOKEN: jwt(forged) });
+    const byText = stranger("jwt-text", { CONJUR_AUTHN_JWT_SERVICE_ID: jwtService, CONJUR_AUTHN_JWT_TOKEN: issuer.forged() });
     await byText.must("from environment");
     expect(await byText.call("whoami")).toMatchObject({ error: expect.stringContaining("401") });
   });

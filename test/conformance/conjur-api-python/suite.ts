@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { installedFile } from "../support/client";
 import { account, startDeployment } from "../support/deployment";
 import { type Driver, startDriver } from "../support/driver";
-import { authenticatorPolicy, azureService, organisationPolicy } from "../support/policies";
+import { administratorOf } from "../support/http";
+import { createJwtIssuer } from "../support/jwt-issuer";
+import { authenticatorPolicy, azureService, jwtPolicy, jwtService, organisationPolicy } from "../support/policies";
 import { type Row, tellOf } from "../support/rows";
 
 setDefaultTimeout(30_000);
@@ -142,13 +144,23 @@ describe("the Python client", () => {
 
   test("tells in 406 that a value is no text", async () => {
     const { url, caPem } = deployment;
-    const { administratorOf } = await import("../support/http");
     const http = await administratorOf({ url, account, adminKey, caPem });
     const path = `/secrets/${account}/variable/db%2Fbinary`;
     const token = `Token token="${btoa(await http.token("admin", adminKey))}"`;
     const bytes = Uint8Array.of(0xff, 0xfe);
     await fetch(`${url}${path}`, { method: "POST", body: bytes, headers: { authorization: token }, tls: { ca: caPem } });
     expect(await driver.call("get many", "db/binary")).toMatchObject({ status: 406 });
+  });
+
+  test("logs in by a JWT of an issuer whose keys are in the policy", async () => {
+    const issuer = await createJwtIssuer();
+    await driver.must("load", "root", jwtPolicy);
+    for (const [variable, value] of issuer.variables) await driver.must("set", variable, value);
+    await driver.must("switch", `authn-jwt/${jwtService}`, true);
+    await driver.must("with jwt", jwtService, issuer.token());
+    expect(await driver.must("whoami")).toMatchObject({ username: "host/pipeline" });
+    await driver.must("with jwt", jwtService, issuer.forged());
+    expect(await driver.call("whoami")).toMatchObject({ status: 401 });
   });
 
   test("logs in by password, changes it, and rotates its own key", async () => {

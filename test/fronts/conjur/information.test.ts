@@ -132,6 +132,6 @@ describe("Conjur's information routes", () => {
       body: "enabled=true",
       status: 204,
     });
-    expect(seen).toEqual([true, false, false, false, false, false, false]);
+    expect(seen).toEqual([true, false, false, false, false, false, true]);
   });
 });

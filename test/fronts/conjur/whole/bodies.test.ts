@@ -92,6 +92,8 @@ const decoding: readonly Case[] = [
   // The switch of an authenticator is on for `true` alone.
   { ask: "PATCH /authn-azure/prod/acme", as: "keeper", body: "enabled=true", headers: form, status: 204, text: "" },
   { ask: "PATCH /authn-azure/prod/acme", as: "keeper", body: '{"enabled":true}', headers: json, status: 204, text: "" },
+  // The Python client's type for the same.
+  { ask: "PATCH /authn-azure/prod/acme", as: "keeper", body: "enabled=true", ...typed("text/plain; charset=utf-8"), status: 204, text: "" },
   { ask: "PATCH /authn-azure/prod/acme", as: "keeper", body: "{", headers: json, status: 400, text: "" },
   { ask: "PATCH /authn-azure/prod/acme", as: "keeper", status: 204, text: "" },
   { ask: "PATCH /authn-azure/prod/acme", as: "viewer", body: "enabled=true", headers: form, status: 403, text: "" },
