@@ -31,6 +31,8 @@ export interface GraphTables {
   readonly webservices: PersistentMap<Resource>;
   readonly grantsByMember: Grouped<Grant>;
   readonly grantsByRole: Grouped<Grant>;
+  /** By factory: a factory owns all its hosts, among which its layers would have to be looked for. */
+  readonly layersByFactory: Grouped<RoleId>;
   readonly permitsByResource: Grouped<Permit>;
   readonly permitsByRole: Grouped<Permit>;
   readonly annotations: Grouped<Annotation>;
@@ -68,6 +70,7 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
   const webservices = tables.webservices.draft();
   const grantsByMember = tables.grantsByMember.draft();
   const grantsByRole = tables.grantsByRole.draft();
+  const layersByFactory = tables.layersByFactory.draft();
   const permitsByResource = tables.permitsByResource.draft();
   const permitsByRole = tables.permitsByRole.draft();
   const annotations = tables.annotations.draft();
@@ -94,6 +97,7 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
     const key = grantKey(grant);
     grantsByMember.delete(grant.member, key);
     grantsByRole.delete(grant.role, key);
+    if (isLayerOfFactory(grant)) layersByFactory.delete(grant.member, grant.role);
   }
 
   function removePermit(permit: Pick<Permit, "role" | "privilege" | "resource">): void {
@@ -159,6 +163,7 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
       case "put_grant":
         grantsByMember.set(change.grant.member, change.grant);
         grantsByRole.set(change.grant.role, change.grant);
+        if (isLayerOfFactory(change.grant)) layersByFactory.set(change.grant.member, change.grant.role);
         return;
       case "remove_grant":
         removeGrant(change);
@@ -240,6 +245,7 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
       webservices: webservices.done(),
       grantsByMember: grantsByMember.done(),
       grantsByRole: grantsByRole.done(),
+      layersByFactory: layersByFactory.done(),
       permitsByResource: permitsByResource.done(),
       permitsByRole: permitsByRole.done(),
       annotations: annotations.done(),
@@ -258,3 +264,7 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
 
 const userOfKey = (key: ResourceId): RoleId => makeId(accountOf(key), "user", publicKeyUser(identifierOf(key)));
 const byVersion = (left: { readonly version: number }, right: { readonly version: number }): number => left.version - right.version;
+
+function isLayerOfFactory({ role, member, ownership }: Pick<Grant, "role" | "member" | "ownership">): boolean {
+  return !ownership && kindOf(member) === "host_factory" && kindOf(role) === "layer";
+}

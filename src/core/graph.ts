@@ -10,7 +10,6 @@ import type {
   Account,
   Annotation,
   AuthenticatorSwitch,
-  Change,
   Commit,
   Credential,
   Grant,
@@ -23,8 +22,9 @@ import type {
   SecretExpiry,
   SecretVersionInfo,
 } from "../model/types";
+import { type Closures, createClosures, type HeldRoles } from "./closures";
 import { createGraphDraft, type GraphTables, grantKey, permitKey, switchKey } from "./graph-draft";
-import { emptyGrouped, type Grouped } from "./grouped";
+import { emptyGrouped } from "./grouped";
 import { emptyMap } from "./persistent-map";
 import { nextTurn, stepsPerSlice } from "./slices";
 
@@ -48,6 +48,8 @@ export interface Graph {
   memberships(member: RoleId): Iterable<Grant>;
   members(role: RoleId): Iterable<Grant>;
   grant(role: RoleId, member: RoleId, ownership: boolean): Grant | undefined;
+  /** The layers that hosts of a factory get. */
+  layersOf(factory: RoleId): Iterable<RoleId>;
   permitsOn(resource: ResourceId): Iterable<Permit>;
   permitsTo(role: RoleId): Iterable<Permit>;
   annotations(resource: ResourceId): Iterable<Annotation>;
@@ -67,7 +69,7 @@ export interface Graph {
   hostFactoryTokens(factory: RoleId): Iterable<HostFactoryToken>;
 
   /** The role and every role it reaches through memberships, at any depth. Cycles end. */
-  held(role: RoleId): ReadonlySet<RoleId>;
+  held(role: RoleId): HeldRoles;
   /** The rule that allows it, or undefined. Ownership allows every privilege; privileges do not imply each other. */
   permits(role: RoleId, privilege: string, resource: ResourceId): Rule | undefined;
   /** Whether the role owns the resource or has any privilege on it. A role that owns itself is nobody's resource and stays unseen. */
@@ -85,7 +87,8 @@ export interface Graph {
 }
 
 export function emptyGraph(): Graph {
-  return makeGraph(0, emptyTables(), new Map());
+  const tables = emptyTables();
+  return makeGraph(0, tables, createClosures(tables.grantsByMember));
 }
 
 function emptyTables(): GraphTables {
@@ -96,6 +99,7 @@ function emptyTables(): GraphTables {
     webservices: emptyMap(),
     grantsByMember: emptyGrouped<Grant>(grantKey),
     grantsByRole: emptyGrouped<Grant>(grantKey),
+    layersByFactory: emptyGrouped<RoleId>((id) => id),
     permitsByResource: emptyGrouped<Permit>(permitKey),
     permitsByRole: emptyGrouped<Permit>(permitKey),
     annotations: emptyGrouped<Annotation>((annotation) => annotation.name),
@@ -111,18 +115,8 @@ function emptyTables(): GraphTables {
   };
 }
 
-/** Closures of memberships are remembered while the memberships stay: a secret write keeps them. Bounded, for an administrator's is large. */
-const maxRememberedClosures = 4096;
-
-function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId, ReadonlySet<RoleId>>): Graph {
-  function held(role: RoleId): ReadonlySet<RoleId> {
-    const known = closures.get(role);
-    if (known !== undefined) return known;
-    const closure = closureOf(role, tables.grantsByMember, (grant) => grant.role);
-    if (closures.size >= maxRememberedClosures) closures.clear();
-    closures.set(role, closure);
-    return closure;
-  }
+function makeGraph(revision: Revision, tables: GraphTables, closures: Closures): Graph {
+  const held = closures.of;
 
   function permits(role: RoleId, privilege: string, resource: ResourceId): Rule | undefined {
     const target = tables.resources.get(resource);
@@ -162,15 +156,15 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
   function permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[] {
     const target = tables.resources.get(resource);
     if (target === undefined) return [];
-    const direct = [target.owner];
-    for (const permit of tables.permitsByResource.of(resource)) if (permit.privilege === privilege) direct.push(permit.role);
-    const all = new Set<RoleId>();
-    for (const role of direct) for (const each of closureOf(role, tables.grantsByRole, (grant) => grant.member)) all.add(each);
+    const all = new Set<RoleId>([target.owner]);
+    for (const permit of tables.permitsByResource.of(resource)) if (permit.privilege === privilege) all.add(permit.role);
+    // A Set iterates what is added meanwhile: it is its own queue.
+    for (const role of all) for (const { member } of tables.grantsByRole.of(role)) all.add(member);
     return [...all].sort();
   }
 
   const next = (commit: Commit, changed: GraphTables): Graph =>
-    makeGraph(commit.revision, changed, commit.changes.every(keepsMemberships) ? closures : new Map());
+    makeGraph(commit.revision, changed, closures.after(commit.changes, changed.grantsByMember));
 
   return {
     revision,
@@ -186,6 +180,7 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     memberships: (member) => tables.grantsByMember.of(member),
     members: (role) => tables.grantsByRole.of(role),
     grant: (role, member, ownership) => tables.grantsByMember.find(member, grantKey({ role, member, ownership })),
+    layersOf: (factory) => tables.layersByFactory.of(factory),
     permitsOn: (resource) => tables.permitsByResource.of(resource),
     permitsTo: (role) => tables.permitsByRole.of(role),
     annotations: (resource) => tables.annotations.of(resource),
@@ -216,7 +211,8 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
     withAll(commits) {
       const draft = createGraphDraft(tables);
       for (const commit of commits) for (const change of commit.changes) draft.apply(change, commit.revision);
-      return makeGraph(commits.at(-1)?.revision ?? revision, draft.done(), new Map());
+      const changed = draft.done();
+      return makeGraph(commits.at(-1)?.revision ?? revision, changed, createClosures(changed.grantsByMember));
     },
     async withInSlices(commit) {
       const draft = createGraphDraft(tables);
@@ -229,24 +225,4 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Map<RoleId
       return next(commit, draft.done());
     },
   };
-}
-
-/** Breadth first over one direction of the memberships; `next` says where a grant leads. */
-function closureOf(start: RoleId, grants: Grouped<Grant>, next: (grant: Grant) => RoleId): ReadonlySet<RoleId> {
-  const reached = new Set<RoleId>([start]);
-  // A Set iterates what is added meanwhile: it is its own queue.
-  for (const role of reached) for (const grant of grants.of(role)) reached.add(next(grant));
-  return reached;
-}
-
-function keepsMemberships(change: Change): boolean {
-  switch (change.type) {
-    case "put_grant":
-    case "remove_grant":
-    case "remove_resource":
-    case "remove_account":
-      return false;
-    default:
-      return true;
-  }
 }

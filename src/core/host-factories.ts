@@ -71,7 +71,7 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
     const changes: Change[] = [
       { type: "put_resource", resource: { id: host, owner: factory, createdAt: now } },
       { type: "put_grant", grant: { role: host, member: factory, adminOption: true, ownership: true } },
-      ...layersOf(graph, factory).map(
+      ...[...graph.layersOf(factory)].map(
         (role): Change => ({ type: "put_grant", grant: { role, member: host, adminOption: false, ownership: false } }),
       ),
       ...annotationChanges(host, request.annotations),
@@ -152,10 +152,6 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
       }
     },
   };
-}
-
-function layersOf(graph: Graph, factory: RoleId): readonly RoleId[] {
-  return [...new Set([...graph.memberships(factory)].map(({ role }) => role).filter((role) => kindOf(role) === "layer"))];
 }
 
 /** Names that belong to the machinery, and the mistakes that a look-alike would be made of. */

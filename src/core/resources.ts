@@ -50,7 +50,7 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
       ...(expiry === undefined ? {} : { secretExpiry: expiry }),
       policyVersions: isPolicy ? await textsOf(graph, caller, id) : [],
       restrictedTo: isRoleId(id) ? (graph.restriction(id)?.networks ?? []) : [],
-      layers: isRoleId(id) && kindOf(id) === "host_factory" ? layersOf(graph, id) : [],
+      layers: isRoleId(id) && kindOf(id) === "host_factory" ? [...graph.layersOf(id)].sort() : [],
       factoryTokens: isRoleId(id) && kindOf(id) === "host_factory" ? tokensOf(graph, caller, id) : [],
     };
   }
@@ -126,10 +126,6 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
 function assertHeld(graph: Graph, caller: Caller, role: RoleId): void {
   if (graph.role(role) === undefined || !graph.held(caller.role).has(role))
     throw new PosternError({ code: "forbidden", because: "role_not_held" });
-}
-
-function layersOf(graph: Graph, factory: RoleId): readonly RoleId[] {
-  return [...graph.memberships(factory)].map((grant) => grant.role).filter((role) => kindOf(role) === "layer");
 }
 
 /** Words as a full-text index sees them: `. - / _` and white space separate. */
