@@ -16,7 +16,7 @@ const { config } = loadConfig({
   environment: {},
   file: { path, text: readFileSync(path, "utf8") },
   folder: dirname(path),
-  authenticatorTypes: ["authn-azure"],
+  authenticatorForms: ["authn-azure/SERVICE"],
 });
 const premises = await openPremises(config);
 if (mode === "unaudited") Object.assign(premises.audit, { append: () => Promise.resolve() });

@@ -29,7 +29,7 @@ const { config } = loadConfig({
   environment: {},
   file: { path: spec.config, text: readFileSync(spec.config, "utf8") },
   folder: dirname(spec.config),
-  authenticatorTypes: ["authn-azure"],
+  authenticatorForms: ["authn-azure/SERVICE"],
 });
 const premises = await openPremises(config);
 const { house, clock, audit } = premises;

@@ -7,6 +7,7 @@ import { type AdminAnswer, type AdminClient, adminSocketPath, createAdminClient 
 import { type Config, type LoadedConfig, loadConfig, type SettingName, settingFlags } from "../config/config";
 import { describeProblem } from "../core/policy/report";
 import { type Failure, type PolicyProblem, PosternError } from "../model/failures";
+import type { Authenticator } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { exitCodeOf, exitCodes } from "./exit-codes";
 import type { CliIo } from "./io";
@@ -143,12 +144,19 @@ function loadFor(command: Command, { io, world }: Cli): LoadedConfig {
     flags,
     environment: io.environment,
     folder: io.folder,
-    authenticatorTypes: world.authenticators().map(({ type }) => type),
+    authenticatorForms: world.authenticators().flatMap(formsOf),
     ...(file === undefined ? {} : { file }),
     ...(conjurFile === undefined ? {} : { conjurFile }),
   });
   for (const notice of loaded.notices) io.err(`postern: ${notice}\n`);
   return loaded;
+}
+
+/** What an authenticator may be called in the settings: with a service, without one, or either. */
+function formsOf({ type, service }: Pick<Authenticator, "type" | "service">): readonly string[] {
+  const withService = `${type}/SERVICE`;
+  if (service === undefined) return [withService];
+  return service === "none" ? [type] : [type, withService];
 }
 
 const defaultConjurFile = "/etc/conjur/config/conjur.yml";

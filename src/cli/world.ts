@@ -34,7 +34,7 @@ export interface CliWorld {
   answers(port: number): Promise<boolean>;
   pause(ms: number): Promise<void>;
   /** The external authenticators that are built in. */
-  authenticators(): readonly Pick<Authenticator, "type" | "restrictions">[];
+  authenticators(): readonly Pick<Authenticator, "type" | "restrictions" | "service">[];
   freshBytes(count: number): Uint8Array;
 }
 

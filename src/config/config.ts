@@ -109,8 +109,8 @@ export interface ConfigSources {
   readonly conjurFile?: { readonly path: string; readonly text: string };
   /** Where relative paths of flags and variables start. */
   readonly folder: string;
-  /** Types of authenticators that are built in: `authn-azure`. */
-  readonly authenticatorTypes: readonly string[];
+  /** What the authenticators that are built in may be called: `authn-azure/SERVICE`, `authn-gcp`. */
+  readonly authenticatorForms: readonly string[];
 }
 
 export interface LoadedConfig {
@@ -188,7 +188,7 @@ function expectation(issue: v.BaseIssue<unknown>): string {
 }
 
 /** What is wrong only in the light of another setting. */
-function checkTogether(said: Said, values: Layer, { authenticatorTypes }: ConfigSources, { problems }: Findings): void {
+function checkTogether(said: Said, values: Layer, { authenticatorForms }: ConfigSources, { problems }: Findings): void {
   const pairs = [["", said] as const, ...Object.entries(said.listeners ?? {}).map(([name, each]) => [`listeners.${name}.`, each] as const)];
   for (const [prefix, { tls_cert, tls_key }] of pairs) {
     if ((tls_cert === undefined) !== (tls_key === undefined))
@@ -197,11 +197,10 @@ function checkTogether(said: Said, values: Layer, { authenticatorTypes }: Config
   if (said.tls_self_signed !== undefined && said.tls_cert !== undefined)
     problems.push(`${sourceOf(values, "tls_self_signed")}: expected either this or tls_cert`);
   for (const name of said.authenticators ?? []) {
-    const [type = "", service] = name.split("/");
-    const isKnown = name === "authn" || (authenticatorTypes.includes(type) && service !== undefined && service !== "");
+    const isKnown = name === "authn" || authenticatorForms.includes(name.replace(/(?<=^[^/]+\/)[^/].*$/u, "SERVICE"));
     if (!isKnown)
       problems.push(
-        `${sourceOf(values, "authenticators")}: '${name}' is no authenticator; there are authn, ${authenticatorTypes.map((each) => `${each}/SERVICE`).join(", ")}`,
+        `${sourceOf(values, "authenticators")}: '${name}' is no authenticator; there are authn, ${authenticatorForms.join(", ")}`,
       );
   }
   if ((said.seal ?? []).some((each) => each.startsWith("env:")) && said.insecure_env_seal !== true) {

@@ -119,7 +119,7 @@ export function createAuthenticatorRecords({ projection, gate, authenticators, t
 
   /** A type that has services is known by them, and one that has none by itself. */
   function idsOf(graph: Graph, account: AccountName, type: string): readonly AuthenticatorId[] {
-    const isSingular = authenticators.installed(type)?.isSingular === true;
+    const isSingular = authenticators.installed(type)?.service === "none";
     return servicesOf(graph, account, type)
       .filter(({ service }) => (service === "") === isSingular)
       .map(({ service }) => ({ account, authenticator: type, ...(service === "" ? {} : { service }) }));

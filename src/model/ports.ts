@@ -282,8 +282,8 @@ export interface Authenticator {
   readonly type: string;
   /** Variables it reads under its webservice, required ones first. */
   readonly settings: readonly { readonly name: string; readonly required: boolean; readonly isSecret?: boolean }[];
-  /** An account has one of them, without a service. */
-  readonly isSingular?: boolean;
+  /** Whether an account has several, each with a service (default), one without, or both. */
+  readonly service?: "none" | "optional";
   readonly restrictions: RestrictionRules;
   /** The proof may say whose it is: it is verified before anybody is looked up. */
   readonly namesRoles?: boolean;

@@ -156,7 +156,7 @@ function devConfig({ listen, folder, certFile, azure }: Site): Config {
     },
     environment: {},
     folder,
-    authenticatorTypes: ["authn-azure"],
+    authenticatorForms: ["authn-azure/SERVICE"],
   });
   return config;
 }

@@ -26,7 +26,7 @@ export function createGcpAuthenticator({ issuers }: { readonly issuers: Issuers 
   return {
     type: "authn-gcp",
     settings: [],
-    isSingular: true,
+    service: "none",
     restrictions: {
       required: [],
       permitted: ["project-id", "instance-name", "service-account-id", "service-account-email"],

@@ -30,6 +30,7 @@ export function createIamAuthenticator({ http }: { readonly http: HttpClient }):
 
   return {
     type: "authn-iam",
+    service: "optional",
     settings: [{ name: "optional-signed-headers", required: false }],
     restrictions: {
       required: [],

@@ -70,6 +70,7 @@ export function createOidcAuthenticator({ issuers, http, random }: OidcAuthentic
 
   return {
     type: "authn-oidc",
+    service: "optional",
     settings: [
       { name: "provider-uri", required: true },
       ...["id-token-user-property", "audience", "client-id", "claim-mapping", "redirect-uri", "response-type"].map(optional),

@@ -4,7 +4,13 @@ import { type ConfigSources, type LoadedConfig, loadConfig, settingFlags } from 
 import { PosternError } from "../../../src/model/failures";
 
 function load(sources: Partial<ConfigSources> = {}): LoadedConfig {
-  return loadConfig({ flags: {}, environment: {}, folder: "/home/op", authenticatorTypes: ["authn-azure"], ...sources });
+  return loadConfig({
+    flags: {},
+    environment: {},
+    folder: "/home/op",
+    authenticatorForms: ["authn-azure/SERVICE", "authn-gcp"],
+    ...sources,
+  });
 }
 
 function inFile(text: string, more: Partial<ConfigSources> = {}): LoadedConfig {
@@ -163,11 +169,16 @@ describe("settings of Conjur's own servers", () => {
   });
 
   test("are refused for an authenticator of an unknown type, or without its service", () => {
-    for (const name of ["authn-ldap/corp", "authn-azure", "azure/x"]) {
+    for (const name of ["authn-ldap/corp", "authn-azure", "authn-azure/", "azure/x", "authn-gcp/x", "authn-gcpx"]) {
       expect(complaints(() => load({ environment: { CONJUR_AUTHENTICATORS: name } }))).toEqual([
-        `CONJUR_AUTHENTICATORS: '${name}' is no authenticator; there are authn, authn-azure/SERVICE`,
+        `CONJUR_AUTHENTICATORS: '${name}' is no authenticator; there are authn, authn-azure/SERVICE, authn-gcp`,
       ]);
     }
+  });
+
+  test("may name each authenticator in its form", () => {
+    const environment = { CONJUR_AUTHENTICATORS: "authn,authn-azure/SERVICE,authn-azure/a/b,authn-gcp" };
+    expect(load({ environment }).config.enabledAuthenticators).toEqual(["authn-azure/SERVICE", "authn-azure/a/b", "authn-gcp"]);
   });
 
   test("are refused for a lifetime written as a duration", () => {
