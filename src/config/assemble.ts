@@ -63,7 +63,7 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     usersInRootPolicyOnly: said.users_in_root_policy_only ?? false,
     jwtMayLackIssuer: said.jwt_ignore_missing_issuer ?? false,
     hostFactories: said.host_factories ?? true,
-    confinesHostFactories: said.host_factory_own_branch_only ?? false,
+    hostFactoryConfinement: said.host_factory_confinement ?? "related",
     limits: limitsOf(said),
   };
 }

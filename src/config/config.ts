@@ -87,8 +87,8 @@ export interface Config {
   readonly jwtMayLackIssuer: boolean;
   /** Whether host factories are offered. Default true. */
   readonly hostFactories: boolean;
-  /** Factories make hosts below their own policy alone. Default false: anywhere but below unrelated policies. */
-  readonly confinesHostFactories: boolean;
+  /** Where factories may make hosts: below their own policy, anywhere but below unrelated ones (the default), or, as Conjur's do, anywhere. */
+  readonly hostFactoryConfinement: "own" | "related" | "none";
   readonly limits: {
     readonly bodyBytes: number;
     readonly policyBytes: number;

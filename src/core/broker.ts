@@ -12,7 +12,7 @@ import { createDecisionIds } from "./decisions";
 import { createEffectivePolicies } from "./effective-policies";
 import { createGate } from "./gate";
 import { createGroupMembers } from "./group-members";
-import { createHostFactories } from "./host-factories";
+import { createHostFactories, type HostFactoryConfinement } from "./host-factories";
 import { createHosts } from "./hosts";
 import { createIdentify } from "./identify";
 import { createLogin } from "./login";
@@ -55,8 +55,8 @@ export interface BrokerSettings {
   readonly checksAddressOnUse: boolean;
   /** Refuse users that are not in the root policy. Default false. */
   readonly usersInRootPolicyOnly?: boolean;
-  /** Factories make hosts only below their own policy. Default false: anywhere but below unrelated policies. */
-  readonly confinesHostFactories?: boolean;
+  /** Default `related`. */
+  readonly hostFactoryConfinement?: HostFactoryConfinement;
   /** When false, only hosts with the annotation `authn/api-key: true` get an API key. Default true. */
   readonly apiKeysByDefault?: boolean;
 }
@@ -114,7 +114,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const roles = createRoles({ projection, gate });
   const branches = createBranches({ projection, gate });
   const groupMembers = createGroupMembers({ projection, gate });
-  const factories = createHostFactories({ projection, gate, credentials, isConfined: settings.confinesHostFactories ?? false });
+  const factories = createHostFactories({ projection, gate, credentials, confinement: settings.hostFactoryConfinement ?? "related" });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
   const broker: Broker = {

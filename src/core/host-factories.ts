@@ -27,17 +27,22 @@ export interface HostFactories {
   createHost(request: HostRequest, context: RequestContext): Promise<CreatedHost>;
 }
 
+/**
+ * Where a factory may make hosts. `own`: below its own policy. `related`: there, or where no policy but those above its own lies nearer. `none`: anywhere
+ * in the account, as Conjur lets it.
+ */
+export type HostFactoryConfinement = "own" | "related" | "none";
+
 export interface HostFactoriesDeps {
   readonly projection: Projection;
   readonly gate: Gate;
   readonly credentials: Credentials;
-  /** Hosts only below the policy of their factory. Default: anywhere but below the policies of others. */
-  readonly isConfined: boolean;
+  readonly confinement: HostFactoryConfinement;
 }
 
 const mostTokens = 1000;
 
-export function createHostFactories({ projection, gate, credentials, isConfined }: HostFactoriesDeps): HostFactories {
+export function createHostFactories({ projection, gate, credentials, confinement }: HostFactoriesDeps): HostFactories {
   /** The token's fact, if it counts for whoever shows it now; throws `unauthenticated` with the checks made. */
   function proven(graph: Graph, presented: SecretBytes | undefined, context: RequestContext): HostFactoryToken {
     const checks: Check[] = [];
@@ -134,14 +139,14 @@ export function createHostFactories({ projection, gate, credentials, isConfined 
         assertMayBeMade(request.id);
         const host = makeId(account, "host", request.id);
         about.resource = host;
-        assertPlace(graph, factory, host, isConfined);
+        assertPlace(graph, factory, host, confinement);
         // What can be refused is refused before the line that says it was allowed.
         changesFor(graph, factory, host, request, context.now);
         await gate.accept(context, about);
         const { made, changes, before } = await projection.write(account, context.now, (newest) => {
           // Revoked, or the name taken by a new branch, while this one waited for its turn.
           proven(newest, request.token, context);
-          assertPlace(newest, factory, host, isConfined);
+          assertPlace(newest, factory, host, confinement);
           const planned = changesFor(newest, factory, host, request, context.now);
           return { changes: planned.changes, result: { made: planned.result, changes: planned.changes, before: newest } };
         });
@@ -167,12 +172,13 @@ function assertMayBeMade(id: string): void {
  * A factory's token must not make a host that another branch may one day mean: a policy that later declares that name would grant its rights to it.
  * So the nearest policy above the name must be the factory's own, one above that, or one below.
  */
-function assertPlace(graph: Graph, factory: RoleId, host: RoleId, isConfined: boolean): void {
+function assertPlace(graph: Graph, factory: RoleId, host: RoleId, confinement: HostFactoryConfinement): void {
+  if (confinement === "none") return;
   const own = nearestPolicy(graph, factory);
   const place = nearestPolicy(graph, host);
   const isOwn = own === "" || place === own || place.startsWith(`${own}/`);
   const isAbove = place === "" || own.startsWith(`${place}/`);
-  if (isOwn || (isAbove && !isConfined)) return;
+  if (isOwn || (isAbove && confinement === "related")) return;
   throw new PosternError({
     code: "forbidden",
     because: "host_outside_branch",

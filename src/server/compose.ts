@@ -142,7 +142,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       checksAddressOnUse: config.checksAddressOnUse,
       usersInRootPolicyOnly: config.usersInRootPolicyOnly,
       apiKeysByDefault: config.apiKeysByDefault,
-      confinesHostFactories: config.confinesHostFactories,
+      hostFactoryConfinement: config.hostFactoryConfinement,
     },
   });
   const stopWatching = watchClock(clock, metrics, logger);

@@ -305,12 +305,14 @@ describe("a host made by a factory", () => {
     ["anything/web", true, false],
     ["other/web", false, false],
     ["apple/web", true, false],
-  ])("lies not below another team's policy, whose rights a name there could be given one day: %s", async (id, byDefault, confined) => {
-    for (const [confinesHostFactories, isMade] of [
-      [false, byDefault],
-      [true, confined],
+  ])("lies not below another team's policy, whose rights a name there could be given one day: %s", async (id, isRelated, isOwn) => {
+    for (const [hostFactoryConfinement, isMade] of [
+      [undefined, isRelated],
+      ["related", isRelated],
+      ["own", isOwn],
+      ["none", true],
     ] as const) {
-      const house = await createHouse({ settings: { confinesHostFactories } });
+      const house = await createHouse({ settings: hostFactoryConfinement === undefined ? {} : { hostFactoryConfinement } });
       await house.load(policy);
       const work = make(house, await oneToken(house), id);
       if (isMade) await work;
