@@ -1,7 +1,7 @@
 /** The Go client's Azure flow, which it plays by itself: it asks the metadata service at its fixed address, and logs in with what it gets. */
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { namespaceCommand, playAzureFlow } from "../support/azure-flow";
+import { flowThatWorks, namespaceCommand, playAzureFlow } from "../support/azure-flow";
 import { installedFile } from "../support/client";
 import { azureService } from "../support/policies";
 
@@ -28,12 +28,7 @@ describe.skipIf(wrapper === undefined)("the Go client on an Azure VM (needs a ne
         ...more,
       },
     });
-    expect(report).toMatchObject({
-      connected: { result: "connected" },
-      whoami: { result: { username: "host/azure-apps/azureVM" } },
-      secret: { result: "test-secret" },
-      hidden: { status: 404 },
-      tokenRequests: 1,
-    });
+    expect(report).toMatchObject(flowThatWorks);
+    expect([report.whoami, report.hidden]).toMatchObject([{ result: { username: "host/azure-apps/azureVM" } }, { status: 404 }]);
   });
 });

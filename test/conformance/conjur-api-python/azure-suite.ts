@@ -2,7 +2,7 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { namespaceCommand, playAzureFlow } from "../support/azure-flow";
+import { flowThatWorks, namespaceCommand, playAzureFlow } from "../support/azure-flow";
 import { installedFile } from "../support/client";
 import { azureService } from "../support/policies";
 
@@ -17,12 +17,7 @@ describe.skipIf(wrapper === undefined)("the Python client on an Azure VM (needs 
       connect: ["with azure", azureService, "host/azure-apps/azureVM"],
       env: { SERVER_URL: "SERVER_URL", SERVER_ACCOUNT: "SERVER_ACCOUNT", SERVER_CA_FILE: "SERVER_CA_FILE" },
     });
-    expect(report).toMatchObject({
-      connected: { result: "connected" },
-      whoami: { result: { username: "host/azure-apps/azureVM" } },
-      secret: { result: "test-secret" },
-      hidden: { status: 404 },
-      tokenRequests: 1,
-    });
+    expect(report).toMatchObject(flowThatWorks);
+    expect([report.whoami, report.hidden]).toMatchObject([{ result: { username: "host/azure-apps/azureVM" } }, { status: 404 }]);
   });
 });

@@ -7,10 +7,11 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { curl, imdsLine, platformToken } from "../../../scripts/walkthrough/machines";
+import { secretsPolicy } from "../../../scripts/walkthrough/policies";
 import { installedFile } from "../support/client";
 import { type Deployment, startDeployment } from "../support/deployment";
 import { administratorOf } from "../support/http";
-import { appsPolicy, authenticatorPolicy, azureService, grantPolicy, secretsPolicy } from "../support/policies";
+import { appsPolicy, authenticatorPolicy, azureService, grantPolicy } from "../support/policies";
 import { createShell } from "../support/shell";
 
 setDefaultTimeout(30_000);

@@ -161,12 +161,6 @@ const rows: readonly Row[] = [
     body: "",
   },
   {
-    name: "writes no secret of more",
-    words: [...as, "--data-binary", "@more", `${url}/secrets/${account}/variable/db%2Furl`],
-    status: 413,
-    body: "",
-  },
-  {
     name: "switches an authenticator with -d",
     words: [...as, "-X", "PATCH", "-d", "enabled=true", `${url}/authn-azure/${azureService}/${account}`],
     status: 204,
@@ -236,6 +230,15 @@ describe("curl", () => {
       if (wanted instanceof RegExp) expect(seen.headers.get(name)).toMatch(wanted);
       else expect(seen.headers.get(name)).toBe(wanted);
     }
+  });
+
+  test("writes no secret of more, and keeps the one there was", async () => {
+    const at = `${url}/secrets/${account}/variable/db%2Furl`;
+    const bare = ["--silent", "--noproxy", "*", "--cacert", caFile, ...as];
+    const { code, out } = await shell.run([...bare, "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@more", at]);
+    // The runtime refuses by the announced length and closes: a client in the middle of its body may find the connection gone (55, 56) before it reads that.
+    expect(code === 0 ? out : code).toBeOneOf(["413", 55, 56]);
+    expect(await shell.must([...bare, "-o", "/dev/null", "-w", "%{size_download}", at])).toBe(String(1024 * 1024));
   });
 
   test("keeps its connection for the next request", async () => {

@@ -1,9 +1,10 @@
 /** The PowerShell steps of the published walkthroughs, as the bytes that reach the server. */
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { secretsPolicy } from "../../../scripts/walkthrough/policies";
 import { startDeployment } from "../support/deployment";
 import { administratorOf } from "../support/http";
-import { appsPolicy, authenticatorPolicy, azureService, grantPolicy, secretsPolicy } from "../support/policies";
+import { appsPolicy, authenticatorPolicy, azureService, grantPolicy } from "../support/policies";
 import { type RawAnswer, sendRaw } from "../support/raw";
 import { powerShell7, type Requests, windowsPowerShell } from "./requests";
 

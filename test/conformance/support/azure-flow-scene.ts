@@ -1,10 +1,11 @@
 /** Runs inside the namespace of `azure-flow.ts`: a deployment, the metadata service at its own address, the client. Prints what came of it as JSON. */
 
+import { secretsPolicy } from "../../../scripts/walkthrough/policies";
 import type { AzureFlow, AzureFlowReport } from "./azure-flow";
 import { startDeployment } from "./deployment";
 import { startDriver } from "./driver";
 import { administratorOf } from "./http";
-import { appsPolicy, authenticatorPolicy, azureService, grantPolicy, secretsPolicy } from "./policies";
+import { appsPolicy, authenticatorPolicy, azureService, grantPolicy } from "./policies";
 
 const flow: AzureFlow = JSON.parse(process.argv[2] ?? "");
 const deployment = await startDeployment({ tls: "authority", env: { CONJUR_AUTHENTICATORS: `authn,authn-azure/${azureService}` } });

@@ -25,6 +25,13 @@ export interface AzureFlowReport {
   readonly tokenRequests: number;
 }
 
+/** What comes of it when the client does its part. */
+export const flowThatWorks: Partial<AzureFlowReport> = {
+  connected: { result: "connected" },
+  secret: { result: "test-secret" },
+  tokenRequests: 1,
+};
+
 const wrappers = [
   ["unshare", "--net"],
   ["unshare", "--net", "--map-root-user"],

@@ -60,21 +60,6 @@ export const grantPolicy = `- !grant
   member: !group azure-apps
 `;
 
-export const secretsPolicy = `- !policy
-  id: secrets
-  body:
-    - !group consumers
-    - !variable test-variable
-    - !variable somebody-elses
-    - !permit
-      role: !group consumers
-      privileges: [ read, execute ]
-      resource: !variable test-variable
-- !grant
-  role: !group secrets/consumers
-  member: !group azure-apps
-`;
-
 /** A key of the kind that `ssh-keygen` writes; it opens nothing. */
 export const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHh2Qk0wSk5sQ0p5V0s5b1Z3T3BzZ0Z1c2VkYnlu alice@laptop";
 
