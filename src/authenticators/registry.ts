@@ -7,6 +7,7 @@ import { createIamAuthenticator } from "./iam/iam";
 import { createIssuers } from "./issuer";
 import { createJwtAuthenticator } from "./jwt/jwt";
 import { createOidcAuthenticator } from "./oidc/oidc";
+import { createOutgoing } from "./outgoing";
 
 export interface AuthenticatorDeps {
   readonly http: HttpClient;
@@ -20,11 +21,12 @@ export interface AuthenticatorDeps {
 /** Every external authenticator; its `type` is unique. They share one cache of issuers. */
 export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenticator[] {
   const issuers = createIssuers(deps);
+  const outgoing = createOutgoing(deps.http);
   return [
     createAzureAuthenticator({ issuers, logger: deps.logger }),
     createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
     createGcpAuthenticator({ issuers }),
-    createIamAuthenticator({ http: deps.http }),
-    createOidcAuthenticator({ issuers, http: deps.http, random: deps.random }),
+    createIamAuthenticator({ outgoing }),
+    createOidcAuthenticator({ issuers, outgoing, random: deps.random }),
   ];
 }

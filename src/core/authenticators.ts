@@ -17,11 +17,18 @@ export interface Authenticators {
   /** The newest values of the variables under the authenticator's webservice. An empty one counts as absent. */
   settings(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): AuthenticatorSettings;
   /** The first variable that is declared without a value, where the authenticator takes that for an error. */
-  emptySetting(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): string | undefined;
+  emptySetting(place: SettingsPlace, authenticator: Authenticator, values: AuthenticatorSettings): string | undefined;
   list(): AuthenticatorList;
   invitations(account: string, type: string): Promise<ReadonlyMap<string, Invitation>>;
   setEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
   status(caller: Caller, ref: AuthenticatorRef): Promise<void>;
+}
+
+/** Where an authenticator's variables are: those below `conjur/<name>` of the account. */
+export interface SettingsPlace {
+  readonly graph: Graph;
+  readonly account: AccountName;
+  readonly name: string;
 }
 
 export interface AuthenticatorsDeps {
@@ -54,9 +61,9 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
     return values;
   }
 
-  function emptySetting(graph: Graph, account: AccountName, name: string, authenticator: Authenticator): string | undefined {
+  function emptySetting(place: SettingsPlace, authenticator: Authenticator, values: AuthenticatorSettings): string | undefined {
     if (authenticator.refusesEmptySettings !== true) return undefined;
-    const values = settings(graph, account, name, authenticator);
+    const { graph, account, name } = place;
     const isEmpty = (setting: string): boolean =>
       values[setting] === undefined && graph.resource(makeId(account, "variable", `conjur/${name}/${setting}`)) !== undefined;
     return authenticator.settings.find((setting) => isEmpty(setting.name))?.name;
@@ -147,7 +154,7 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
         if (!isEnabled(graph, account, name)) throw new PosternError({ code: "unauthenticated", because: "enabled" });
         const values = settings(graph, account, name, authenticator);
         const missing = authenticator.settings.find((setting) => setting.required && values[setting.name] === undefined);
-        const absent = missing?.name ?? emptySetting(graph, account, name, authenticator);
+        const absent = missing?.name ?? emptySetting({ graph, account, name }, authenticator, values);
         if (absent !== undefined) {
           const isDeclared = graph.resource(makeId(account, "variable", `conjur/${name}/${absent}`)) !== undefined;
           throw new PosternError({ code: "unauthenticated", because: settingCheck(absent, isDeclared) });

@@ -180,7 +180,7 @@ export function createLogin(deps: LoginDeps): Login {
           detail: `variable ${name} of the authenticator`,
         });
     }
-    const empty = authenticators.emptySetting(graph, account, service, authenticator);
+    const empty = authenticators.emptySetting({ graph, account, name: service }, authenticator, settings);
     if (empty !== undefined)
       step(progress, {
         check: `setting_${empty.replaceAll("-", "_")}`,

@@ -6,9 +6,10 @@
  */
 
 import { isObject, readJsonObject } from "../../crypto/strict-json";
-import { type CheckList, createCheckList, failureOf, PosternError } from "../../model/failures";
-import type { Authenticator, HttpAnswer, HttpClient } from "../../model/ports";
-import { readSignedRequest, type SignedRequest } from "./signed-request";
+import { type CheckList, createCheckList } from "../../model/failures";
+import type { Authenticator, HttpAnswer } from "../../model/ports";
+import type { Outgoing } from "../outgoing";
+import { readSignedRequest } from "./signed-request";
 
 const limits = { maxBytes: 65_536, timeoutMs: 5000, connectTimeoutMs: 2000 };
 const proofMs = 15 * 60_000;
@@ -17,17 +18,7 @@ const arnPattern =
   /^arn:(?<partition>aws|aws-cn|aws-us-gov):sts::(?<account>\d{12}):assumed-role\/(?<role>[\w+=,.@-]{1,64})\/(?<session>[\w+=,.@-]{1,64})$/u;
 
 /** The authenticator `authn-iam`. */
-export function createIamAuthenticator({ http }: { readonly http: HttpClient }): Authenticator {
-  async function ask(request: SignedRequest, checks: CheckList): Promise<HttpAnswer> {
-    try {
-      return await http.send({ url: request.url, headers: request.headers }, { ...limits, allowedHosts: [request.host] });
-    } catch (cause) {
-      const failure = failureOf(cause);
-      const failed = { check: "caller_identity", ok: false, detail: `${request.host}: ${failure.because ?? failure.code}` };
-      throw new PosternError({ ...failure, checks: [...checks.made, failed] }, { cause });
-    }
-  }
-
+export function createIamAuthenticator({ outgoing }: { readonly outgoing: Outgoing }): Authenticator {
   return {
     type: "authn-iam",
     service: "optional",
@@ -48,8 +39,9 @@ export function createIamAuthenticator({ http }: { readonly http: HttpClient }):
       const optional = readOptional(settings["optional-signed-headers"], checks);
       if (credential.kind !== "signed_request") checks.fail("credential_kind", "no signed request");
       const request = readSignedRequest(credential.value, optional, now, checks);
-      const answer = await ask(request, checks);
-      checks.expect(answer.status === 200, "caller_identity", `${request.host} answers ${answer.status}`);
+      const { url, host, headers } = request;
+      const answer = await outgoing.send({ url, headers }, { ...limits, allowedHosts: [host] }, "caller_identity", checks);
+      checks.expect(answer.status === 200, "caller_identity", `${host} answers ${answer.status}`);
       const arn = arnIn(answer) ?? "";
       const named = arnPattern.exec(arn)?.groups;
       if (named === undefined || named.partition !== request.partition)

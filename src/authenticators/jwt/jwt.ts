@@ -11,7 +11,7 @@ import { type CheckList, createCheckList } from "../../model/failures";
 import type { Authenticator } from "../../model/ports";
 import { type Issuers, trustedIssuer } from "../issuer";
 import { attributesOf, readClaimSettings } from "./claim-settings";
-import { type KeySource, readAlgorithms, readKeySource } from "./key-source";
+import { createGivenKeys, type KeySource, readAlgorithms, readKeySource } from "./key-source";
 
 export interface JwtAuthenticatorDeps {
   readonly issuers: Issuers;
@@ -30,6 +30,8 @@ const evidenceClaims = ["iss", "sub", "aud", "jti"] as const;
  * Attributes are all texts in the token, by their paths; which of them decide is in the annotations of the role.
  */
 export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthenticatorDeps): Authenticator {
+  const readKeys = createGivenKeys();
+
   async function keysOf(source: KeySource, keyId: string | undefined, checks: CheckList): Promise<KeySet> {
     if (source.kind === "given") return source.keys;
     return (await trustedIssuer(issuers, source.source, keyId, checks)).keys;
@@ -47,7 +49,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
 
     async verify(credential, settings, now) {
       const checks: CheckList = createCheckList();
-      const source = readKeySource(settings, checks);
+      const source = readKeySource(settings, readKeys, checks);
       const algorithms = readAlgorithms(settings, checks);
       const { identityClaim, identityPath, restrictions } = readClaimSettings(settings, checks);
       if (credential.kind !== "token") checks.fail("credential_kind", "no token");
@@ -84,7 +86,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
 
     async status(settings) {
       const checks: CheckList = createCheckList();
-      const source = readKeySource(settings, checks);
+      const source = readKeySource(settings, readKeys, checks);
       readAlgorithms(settings, checks);
       readClaimSettings(settings, checks);
       await keysOf(source, undefined, checks);

@@ -1,6 +1,7 @@
 /** Where the keys of a JWT service come from, and whose tokens they sign: the settings `jwks-uri`, `provider-uri`, `public-keys`, `ca-cert`, `issuer`. */
 
 import { type JwtAlgorithm, jwtAlgorithms, type KeySet, readKeySet } from "../../crypto/jwt";
+import { readJsonObject } from "../../crypto/strict-json";
 import type { CheckList } from "../../model/failures";
 import type { AuthenticatorSettings } from "../../model/ports";
 import { type IssuerSource, isIssuerAddress, providerSource, readRoots } from "../issuer";
@@ -17,7 +18,11 @@ const usualAlgorithms: readonly JwtAlgorithm[] = ["RS256", "RS384", "RS512"];
  *
  * The expected issuer is `issuer`; else the provider's address; else the host of the key set's address, as Conjur has it.
  */
-export function readKeySource(settings: AuthenticatorSettings, checks: CheckList): KeySource {
+export function readKeySource(
+  settings: AuthenticatorSettings,
+  readKeys: (text: string) => KeySet | undefined,
+  checks: CheckList,
+): KeySource {
   const names = ["jwks-uri", "provider-uri", "public-keys"].filter((name) => settings[name] !== undefined);
   const [name, ...more] = names;
   if (name === undefined || more.length > 0)
@@ -26,7 +31,7 @@ export function readKeySource(settings: AuthenticatorSettings, checks: CheckList
     checks.fail("ca_cert", "ca-cert is for keys that are fetched, and public-keys are not");
   const roots = readRoots(settings["ca-cert"], checks);
   const text = settings[name] ?? "";
-  if (name === "public-keys") return givenKeys(text, settings.issuer, checks);
+  if (name === "public-keys") return givenKeys(text, settings.issuer, readKeys, checks);
   const url = URL.parse(text);
   if (url === null || !isIssuerAddress(text)) checks.fail("key_source", `${name} is no address`);
   checks.pass("key_source", `${name} ${text}`);
@@ -45,22 +50,32 @@ export function readAlgorithms(settings: AuthenticatorSettings, checks: CheckLis
   return known;
 }
 
-function givenKeys(text: string, issuer: string | undefined, checks: CheckList): KeySource {
-  const keys = readKeySet(keysIn(text, checks));
-  if (keys === undefined || keys.size === 0) checks.fail("key_source", "public-keys holds no usable key");
+function givenKeys(text: string, issuer: string | undefined, readKeys: (text: string) => KeySet | undefined, checks: CheckList): KeySource {
+  const keys = readKeys(text);
+  if (keys === undefined) checks.fail("key_source", 'public-keys is not JSON of the form {"type":"jwks","value":{"keys":[…]}}');
+  if (keys.size === 0) checks.fail("key_source", "public-keys holds no usable key");
   checks.pass("key_source", `public-keys, ${keys.size} of them`);
   if (issuer === undefined) checks.fail("issuer_setting", "with public-keys, the variable issuer must be set");
   return { kind: "given", keys, issuer };
 }
 
-/** `{"type":"jwks","value":{"keys":[…]}}` */
-function keysIn(text: string, checks: CheckList): unknown {
-  try {
-    const document: unknown = JSON.parse(text);
-    if (typeof document === "object" && document !== null && "type" in document && document.type === "jwks" && "value" in document)
-      return document.value;
-  } catch {
-    checks.fail("key_source", "public-keys is not JSON");
-  }
-  checks.fail("key_source", 'public-keys is not of the form {"type":"jwks","value":{"keys":[…]}}');
+const mostTexts = 256;
+
+/** Reads `{"type":"jwks","value":{"keys":[…]}}`, each text once: every login brings the same few, and importing keys takes time. Undefined for anything else. */
+export function createGivenKeys(): (text: string) => KeySet | undefined {
+  const known = new Map<string, KeySet>();
+  return (text) => {
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    const keys = readKeySet(valueIn(text));
+    const oldest = known.keys().next();
+    if (known.size >= mostTexts && oldest.done !== true) known.delete(oldest.value);
+    if (keys !== undefined) known.set(text, keys);
+    return keys;
+  };
+}
+
+function valueIn(text: string): unknown {
+  const read = readJsonObject(Buffer.from(text));
+  return "object" in read && read.object.type === "jwks" ? read.object.value : undefined;
 }

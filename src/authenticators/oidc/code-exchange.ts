@@ -5,10 +5,11 @@
  */
 
 import { readJsonObject } from "../../crypto/strict-json";
-import { type CheckList, failureOf, PosternError } from "../../model/failures";
-import type { HttpAnswer, HttpClient } from "../../model/ports";
+import { type CheckList, PosternError } from "../../model/failures";
+import type { HttpRequest } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { IssuerEndpoints } from "../issuer";
+import type { Outgoing } from "../outgoing";
 import type { CodeService } from "./settings";
 
 export interface PresentedCode {
@@ -16,6 +17,7 @@ export interface PresentedCode {
   readonly verifier: string;
 }
 
+const check = "code_exchange";
 const limits = { maxBytes: 262_144, timeoutMs: 5000, connectTimeoutMs: 2000 };
 const longestCode = 4096;
 
@@ -24,7 +26,7 @@ const longestCode = 4096;
  * throws `upstream_unavailable` when the provider cannot be asked. Sent once: a code is good for one exchange.
  */
 export async function exchangeCode(
-  http: HttpClient,
+  outgoing: Outgoing,
   service: CodeService,
   endpoints: IssuerEndpoints,
   code: PresentedCode,
@@ -33,25 +35,19 @@ export async function exchangeCode(
   checks.expect(code.value.byteLength <= longestCode, "code_form", `${code.value.byteLength} bytes; at most ${longestCode}`);
   const { token: url } = endpoints;
   if (url === undefined) checks.fail("token_endpoint", "the provider's document names none");
-  const answer = await ask(http, service, endpoints, url, code, checks);
+  const roots = service.source.roots === undefined ? {} : { roots: service.source.roots };
+  const answer = await outgoing.send(requestFor(url, service, endpoints, code), { ...limits, ...roots }, check, checks);
   if (answer.status >= 500) throw unavailable(url, checks);
-  if (answer.status !== 200) checks.fail("code_exchange", `the provider answers ${answer.status}`);
+  if (answer.status !== 200) checks.fail(check, `the provider answers ${answer.status}`);
   const read = readJsonObject(answer.body);
   const token = "object" in read ? read.object.id_token : undefined;
-  if (typeof token !== "string" || token === "") checks.fail("code_exchange", "the provider gives no identity token");
-  checks.pass("code_exchange", url);
+  if (typeof token !== "string" || token === "") checks.fail(check, "the provider gives no identity token");
+  checks.pass(check, url);
   return SecretBytes.ofText(token);
 }
 
-async function ask(
-  http: HttpClient,
-  service: CodeService,
-  { tokenMethods }: IssuerEndpoints,
-  url: string,
-  code: PresentedCode,
-  checks: CheckList,
-): Promise<HttpAnswer> {
-  const { clientId, clientSecret, redirectUri, source } = service;
+function requestFor(url: string, service: CodeService, { tokenMethods }: IssuerEndpoints, code: PresentedCode): HttpRequest {
+  const { clientId, clientSecret, redirectUri } = service;
   const isPosted = tokenMethods !== undefined && !tokenMethods.includes("client_secret_basic");
   const form = {
     grant_type: "authorization_code",
@@ -61,16 +57,7 @@ async function ask(
     ...(isPosted ? { client_id: clientId, client_secret: clientSecret } : {}),
   };
   const headers: Readonly<Record<string, string>> = isPosted ? {} : { authorization: basic(clientId, clientSecret) };
-  try {
-    return await http.send(
-      { url, method: "POST", headers, body: { form } },
-      { ...limits, ...(source.roots === undefined ? {} : { roots: source.roots }) },
-    );
-  } catch (cause) {
-    const failure = failureOf(cause);
-    const failed = { check: "code_exchange", ok: false, detail: `${url}: ${failure.because ?? failure.code}` };
-    throw new PosternError({ ...failure, checks: [...checks.made, failed] }, { cause });
-  }
+  return { url, method: "POST", headers, body: { form } };
 }
 
 /** Both parts are form-encoded first, so that a colon in the name cannot move the border between them. */
@@ -80,7 +67,7 @@ function basic(name: string, secret: string): string {
 }
 
 function unavailable(url: string, checks: CheckList): PosternError {
-  const failed = { check: "code_exchange", ok: false, detail: `${url}: status` };
+  const failed = { check, ok: false, detail: `${url}: status` };
   const upstream = URL.parse(url)?.origin ?? "unknown";
   return new PosternError({ code: "upstream_unavailable", upstream, because: "status", checks: [...checks.made, failed] });
 }

@@ -9,16 +9,17 @@
 import { sha256 } from "../../crypto/digest";
 import { hasValidSignature, type JsonObject, judgeTimes, jwtAlgorithms, parseJwt } from "../../crypto/jwt";
 import { type CheckList, createCheckList } from "../../model/failures";
-import type { Attestation, Authenticator, HttpClient, Random } from "../../model/ports";
+import type { Attestation, Authenticator, Random } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
 import { type Issuers, type TrustedIssuer, trustedIssuer } from "../issuer";
+import type { Outgoing } from "../outgoing";
 import { exchangeCode } from "./code-exchange";
 import { isForPeople, readCodeService, readTokenService, type TokenService } from "./settings";
 
 export interface OidcAuthenticatorDeps {
   readonly issuers: Issuers;
-  readonly http: HttpClient;
+  readonly outgoing: Outgoing;
   readonly random: Random;
 }
 
@@ -36,7 +37,7 @@ const longestName = 1024;
 const secretBytes = 32;
 
 /** The authenticator `authn-oidc`. Restrictions by annotation there are none: whom the claim names may log in, if the service lets them. */
-export function createOidcAuthenticator({ issuers, http, random }: OidcAuthenticatorDeps): Authenticator {
+export function createOidcAuthenticator({ issuers, outgoing, random }: OidcAuthenticatorDeps): Authenticator {
   async function judge({ token: value, service, nonce, now }: Presented, checks: CheckList): Promise<Attestation> {
     const token = parseJwt(value, jwtAlgorithms, checks);
     const trusted = await trustedIssuer(issuers, service.source, token.keyId, checks);
@@ -89,7 +90,7 @@ export function createOidcAuthenticator({ issuers, http, random }: OidcAuthentic
       if (credential.kind !== "code") checks.fail("credential_kind", "neither a token nor a code");
       const service = readCodeService(settings, checks);
       const { endpoints = {} }: TrustedIssuer = await trustedIssuer(issuers, service.source, undefined, checks);
-      const token = await exchangeCode(http, service, endpoints, credential, checks);
+      const token = await exchangeCode(outgoing, service, endpoints, credential, checks);
       const attestation = await judge({ token, service, nonce: credential.nonce, now }, checks);
       return service.sessionSeconds === undefined ? attestation : { ...attestation, sessionSeconds: service.sessionSeconds };
     },

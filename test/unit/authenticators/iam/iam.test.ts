@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createIamAuthenticator } from "../../../../src/authenticators/iam/iam";
+import { createOutgoing } from "../../../../src/authenticators/outgoing";
 import type { AuthenticatorSettings, Credential, HttpAnswer } from "../../../../src/model/ports";
 import { SecretBytes } from "../../../../src/model/secret-bytes";
 import { authenticatorContract, failureFrom } from "../../../contract/authenticator";
@@ -11,7 +12,7 @@ const shown = (text: string): Credential => ({ kind: "signed_request", value: Se
 function createBench(answer: () => HttpAnswer = () => identityAnswer(), url = stsUrl()) {
   const web = createFakeWeb();
   web.answers.set(url, answer);
-  const authenticator = createIamAuthenticator({ http: web });
+  const authenticator = createIamAuthenticator({ outgoing: createOutgoing(web) });
   return {
     web,
     authenticator,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { createIssuers } from "../../../../src/authenticators/issuer";
 import { createOidcAuthenticator } from "../../../../src/authenticators/oidc/oidc";
+import { createOutgoing } from "../../../../src/authenticators/outgoing";
 import type { AuthenticatorSettings, Credential, HttpAnswer, HttpRequest } from "../../../../src/model/ports";
 import { SecretBytes } from "../../../../src/model/secret-bytes";
 import { authenticatorContract, failureFrom } from "../../../contract/authenticator";
@@ -63,7 +64,7 @@ function createBench(answer: (request: HttpRequest) => HttpAnswer = () => json({
   web.answers.set(endpoint, answer);
   const random = seededRandom(3);
   const issuers = createIssuers({ http: web, clock: createTestClock(), random, logger: createLogKeeper() });
-  const authenticator = createOidcAuthenticator({ issuers, http: web, random });
+  const authenticator = createOidcAuthenticator({ issuers, outgoing: createOutgoing(web), random });
   return {
     web,
     authenticator,
