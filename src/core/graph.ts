@@ -76,8 +76,8 @@ export interface Graph {
   sees(role: RoleId, resource: ResourceId): boolean;
   /** Every resource the role sees, each once, in no order; found while it is walked. */
   seenBy(role: RoleId): Iterable<ResourceId>;
-  /** Every role for which `permits` has a rule, sorted. */
-  permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[];
+  /** Every role for which `permits` has a rule, each once, in no order; found while it is walked. */
+  permittedRoles(privilege: string, resource: ResourceId): Iterable<RoleId>;
 
   with(commit: Commit): Graph;
   /** The same for many, oldest first, in one go: what a start folds. */
@@ -153,14 +153,16 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Closures):
     }
   }
 
-  function permittedRoles(privilege: string, resource: ResourceId): readonly RoleId[] {
+  function* permittedRoles(privilege: string, resource: ResourceId): Generator<RoleId> {
     const target = tables.resources.get(resource);
-    if (target === undefined) return [];
+    if (target === undefined) return;
     const all = new Set<RoleId>([target.owner]);
     for (const permit of tables.permitsByResource.of(resource)) if (permit.privilege === privilege) all.add(permit.role);
     // A Set iterates what is added meanwhile: it is its own queue.
-    for (const role of all) for (const { member } of tables.grantsByRole.of(role)) all.add(member);
-    return [...all].sort();
+    for (const role of all) {
+      yield role;
+      for (const { member } of tables.grantsByRole.of(role)) all.add(member);
+    }
   }
 
   const next = (commit: Commit, changed: GraphTables): Graph =>

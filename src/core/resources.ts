@@ -118,7 +118,9 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
     },
 
     permittedRoles: (caller, id, privilege) =>
-      gate.release(caller, { operation: "resource.permitted_roles", resource: id }, (graph) => graph.permittedRoles(privilege, id)),
+      gate.release(caller, { operation: "resource.permitted_roles", resource: id }, async (graph) => {
+        return (await sortedPage(graph.permittedRoles(privilege, id), { order: byText })).items;
+      }),
   };
 }
 
