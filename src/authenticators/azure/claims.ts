@@ -4,6 +4,7 @@ import { type JsonObject, judgeTimes } from "../../crypto/jwt";
 import type { CheckList } from "../../model/failures";
 import type { Attestation } from "../../model/ports";
 import type { Instant } from "../../model/types";
+import { assertNotOver, shown } from "../signed-token";
 import { isResourceManagerAudience } from "./clouds";
 import type { AzureProvider } from "./provider";
 import { type AzureResourceId, isGuid, isUserAssignedIdentity, parseResourceId } from "./resource-id";
@@ -18,7 +19,6 @@ export interface ClaimsToJudge {
 
 // The platform's clocks differ a little. The end of a token is never stretched.
 const timeRules = { skewSeconds: 60, maxLifetimeSeconds: 30 * 3600 };
-const shownLength = 256;
 // Claims that only tokens of people carry.
 const userClaims = ["scp", "upn", "unique_name", "preferred_username"] as const;
 // How the application proved itself to the issuer: with a secret or a certificate. "0" is a public client.
@@ -43,8 +43,7 @@ export function judgeClaims({ claims, issuer, provider, now }: ClaimsToJudge, ch
   const resource = readResource(claims.xms_mirid, "resource_id", checks);
   // Never compared here, but a token with a machine that cannot be read is no token of Azure's.
   if (claims.xms_az_rid !== undefined) readResource(claims.xms_az_rid, "host_resource_id", checks);
-  if (expiresAt <= now) checks.fail("expiry", `expired at ${expiresAt / 1000}`, "expired");
-  checks.pass("expiry", `until ${expiresAt / 1000}`);
+  assertNotOver(expiresAt, now, checks);
   return {
     subject,
     attributes: attributesOf(resource, subject),
@@ -98,9 +97,4 @@ function evidenceOf(claims: JsonObject): Readonly<Record<string, string>> {
 
 function isTenant(claim: unknown, tenant: string): boolean {
   return typeof claim === "string" && isGuid(claim) && claim.toLowerCase() === tenant;
-}
-
-function shown(claim: unknown): string {
-  if (typeof claim === "string") return claim.slice(0, shownLength);
-  return claim === undefined ? "absent" : "not text";
 }

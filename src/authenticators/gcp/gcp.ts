@@ -6,10 +6,11 @@
  * Source: Google Cloud, "Verifying the identity of instances"; Conjur 5.3.1, app/domain/authentication/authn_gcp.
  */
 
-import { hasValidSignature, isObject, type JsonObject, judgeTimes, parseJwt } from "../../crypto/jwt";
+import { isObject, type JsonObject, judgeTimes, parseJwt } from "../../crypto/jwt";
 import { type CheckList, createCheckList } from "../../model/failures";
 import type { Authenticator } from "../../model/ports";
 import { type IssuerSource, type Issuers, trustedIssuer } from "../issuer";
+import { assertNotOver, assertSigned, evidenceOf, shown, shownLength } from "../signed-token";
 
 const issuer = "https://accounts.google.com";
 const source: IssuerSource = {
@@ -19,7 +20,6 @@ const source: IssuerSource = {
   accepts: (named) => named === issuer,
 };
 const timeRules = { skewSeconds: 60, maxLifetimeSeconds: 24 * 3600, mayLackNotBefore: true };
-const shownLength = 256;
 
 /** The authenticator `authn-gcp`. It has no service and no settings. */
 export function createGcpAuthenticator({ issuers }: { readonly issuers: Issuers }): Authenticator {
@@ -42,22 +42,19 @@ export function createGcpAuthenticator({ issuers }: { readonly issuers: Issuers 
       const checks: CheckList = createCheckList();
       if (credential.kind !== "token") checks.fail("credential_kind", "no token");
       const token = parseJwt(credential.value, ["RS256"], checks);
-      const key = (await trustedIssuer(issuers, source, token.keyId, checks)).keys.get(token.keyId);
-      if (key === undefined) checks.fail("signing_key", `the issuer has no key ${token.keyId}`);
-      checks.expect(hasValidSignature(token, key), "signature", `key ${token.keyId}`);
+      assertSigned(token, (await trustedIssuer(issuers, source, token.keyId, checks)).keys, checks);
       const { claims } = token;
       checks.expect(claims.iss === issuer, "issuer", `${shown(claims.iss)}; expected ${issuer}`);
       const expiresAt = judgeTimes(claims, timeRules, now, checks);
       const audience = readAudience(claims.aud, checks);
       const subject = claims.sub;
       if (typeof subject !== "string" || subject === "") checks.fail("principal_claim", "sub is missing");
-      if (expiresAt <= now) checks.fail("expiry", `expired at ${expiresAt / 1000}`, "expired");
-      checks.pass("expiry", `until ${expiresAt / 1000}`);
+      assertNotOver(expiresAt, now, checks);
       return {
         subject: subject.slice(0, shownLength),
         attributes: attributesOf(claims, subject),
         expiresAt,
-        evidence: { iss: issuer, aud: shown(claims.aud), sub: shown(subject) },
+        evidence: evidenceOf(claims, ["iss", "aud", "sub"]),
         checks: checks.made,
         warnings: [],
         ...audience,
@@ -91,9 +88,4 @@ function attributesOf(claims: JsonObject, subject: string): Readonly<Record<stri
   };
   const texts = Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === "string" && entry[1] !== "");
   return Object.fromEntries(texts);
-}
-
-function shown(claim: unknown): string {
-  if (typeof claim === "string") return claim.slice(0, shownLength);
-  return claim === undefined ? "absent" : "not text";
 }

@@ -6,10 +6,11 @@
  * Source: Conjur 5.3.1, app/domain/authentication/authn_jwt.
  */
 
-import { hasValidSignature, judgeTimes, type KeySet, parseJwt } from "../../crypto/jwt";
+import { judgeTimes, type KeySet, parseJwt } from "../../crypto/jwt";
 import { type CheckList, createCheckList } from "../../model/failures";
 import type { Authenticator } from "../../model/ports";
 import { type Issuers, trustedIssuer } from "../issuer";
+import { assertNotOver, assertSigned, evidenceOf, shown, shownLength } from "../signed-token";
 import { attributesOf, readClaimSettings } from "./claim-settings";
 import { createGivenKeys, type KeySource, readAlgorithms, readKeySource } from "./key-source";
 
@@ -21,7 +22,6 @@ export interface JwtAuthenticatorDeps {
 
 /** No skew for the end of a token; the issuers' clocks may be a little ahead of ours. How long a token lives is its issuer's business. */
 const timeRules = { skewSeconds: 60, mayLackNotBefore: true };
-const shownLength = 256;
 const evidenceClaims = ["iss", "sub", "aud", "jti"] as const;
 
 /**
@@ -54,10 +54,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
       const { identityClaim, identityPath, restrictions } = readClaimSettings(settings, checks);
       if (credential.kind !== "token") checks.fail("credential_kind", "no token");
       const token = parseJwt(credential.value, algorithms, checks);
-      const key = (await keysOf(source, token.keyId, checks)).get(token.keyId);
-      if (key === undefined) checks.fail("signing_key", `there is no key ${token.keyId}`);
-      checks.pass("signing_key", token.keyId);
-      checks.expect(hasValidSignature(token, key), "signature", `key ${token.keyId}`);
+      assertSigned(token, await keysOf(source, token.keyId, checks), checks);
 
       const { claims } = token;
       const isUnnamed = claims.iss === undefined && mayLackIssuer;
@@ -69,14 +66,13 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
       if (identityClaim !== undefined) {
         checks.expect(identity !== undefined && identity !== "", "identity_claim", `${identityClaim}: ${shown(identity)}`);
       }
-      if (expiresAt <= now) checks.fail("expiry", `expired at ${expiresAt / 1000}`, "expired");
-      checks.pass("expiry", `until ${expiresAt / 1000}`);
+      assertNotOver(expiresAt, now, checks);
       const path = identityPath === "" ? "" : `${identityPath}/`;
       return {
         subject: typeof claims.sub === "string" ? claims.sub.slice(0, shownLength) : (identity ?? "unnamed"),
         attributes,
         expiresAt,
-        evidence: Object.fromEntries(evidenceClaims.flatMap((name) => (claims[name] === undefined ? [] : [[name, shown(claims[name])]]))),
+        evidence: evidenceOf(claims, evidenceClaims),
         checks: checks.made,
         warnings: settings.audience === undefined ? ["audience_unchecked"] : [],
         restrictions,
@@ -99,9 +95,4 @@ function judgeAudience(claim: unknown, audience: string | undefined, checks: Che
   if (audience === undefined) return;
   const named: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
   checks.expect(named.includes(audience), "audience", `${named.map(shown).join(", ")}; accepted: ${audience}`);
-}
-
-function shown(claim: unknown): string {
-  if (typeof claim === "string") return claim.slice(0, shownLength);
-  return claim === undefined ? "absent" : "not text";
 }

@@ -7,13 +7,14 @@
  */
 
 import { sha256 } from "../../crypto/digest";
-import { hasValidSignature, type JsonObject, judgeTimes, jwtAlgorithms, parseJwt } from "../../crypto/jwt";
+import { type JsonObject, judgeTimes, jwtAlgorithms, parseJwt } from "../../crypto/jwt";
 import { type CheckList, createCheckList } from "../../model/failures";
 import type { Attestation, Authenticator, Random } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
 import { type Issuers, type TrustedIssuer, trustedIssuer } from "../issuer";
 import type { Outgoing } from "../outgoing";
+import { assertNotOver, assertSigned, evidenceOf, shown, shownLength } from "../signed-token";
 import { exchangeCode } from "./code-exchange";
 import { isForPeople, readCodeService, readTokenService, type TokenService } from "./settings";
 
@@ -32,7 +33,6 @@ interface Presented {
 }
 
 const timeRules = { skewSeconds: 60, mayLackNotBefore: true };
-const shownLength = 256;
 const longestName = 1024;
 const secretBytes = 32;
 
@@ -41,23 +41,15 @@ export function createOidcAuthenticator({ issuers, outgoing, random }: OidcAuthe
   async function judge({ token: value, service, nonce, now }: Presented, checks: CheckList): Promise<Attestation> {
     const token = parseJwt(value, jwtAlgorithms, checks);
     const trusted = await trustedIssuer(issuers, service.source, token.keyId, checks);
-    const key = trusted.keys.get(token.keyId);
-    if (key === undefined) checks.fail("signing_key", `the issuer has no key ${token.keyId}`);
-    checks.expect(hasValidSignature(token, key), "signature", `key ${token.keyId}`);
+    assertSigned(token, trusted.keys, checks);
     const { claims } = token;
     checks.expect(claims.iss === trusted.issuer, "issuer", `${shown(claims.iss)}; expected ${trusted.issuer}`);
     judgeAudience(claims, service.audiences, checks);
     if (nonce !== undefined) checks.expect(nonce !== "" && claims.nonce === nonce, "nonce", "of this very sign-in");
     const expiresAt = judgeTimes(claims, timeRules, now, checks);
     const login = loginIn(claims, service.claim, checks);
-    if (expiresAt <= now) checks.fail("expiry", `expired at ${expiresAt / 1000}`, "expired");
-    checks.pass("expiry", `until ${expiresAt / 1000}`);
-    const evidence = {
-      iss: shown(claims.iss),
-      aud: shown(claims.aud),
-      sub: shown(claims.sub),
-      [service.claim]: login.slice(0, shownLength),
-    };
+    assertNotOver(expiresAt, now, checks);
+    const evidence = evidenceOf(claims, ["iss", "aud", "sub", service.claim]);
     return {
       subject: typeof claims.sub === "string" && claims.sub !== "" ? claims.sub.slice(0, shownLength) : login,
       attributes: {},
@@ -153,9 +145,4 @@ function titled(service: string): string {
 
 function optional(name: string): { readonly name: string; readonly required: boolean } {
   return { name, required: false };
-}
-
-function shown(claim: unknown): string {
-  if (typeof claim === "string") return claim.slice(0, shownLength);
-  return claim === undefined ? "absent" : "not text";
 }
