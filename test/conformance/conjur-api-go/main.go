@@ -89,6 +89,20 @@ var connections = map[string]func(a []string) (*conjurapi.Client, error){
 		}
 		return conjurapi.NewClientFromKey(config, authn.LoginPair{Login: a[0], APIKey: a[1]})
 	},
+	"with oidc code": func(a []string) (*conjurapi.Client, error) {
+		config, err := conjurapi.LoadConfig()
+		if err != nil {
+			return nil, err
+		}
+		return conjurapi.NewClientFromOidcCode(config, a[0], a[1], a[2])
+	},
+	"with oidc token": func(a []string) (*conjurapi.Client, error) {
+		config, err := conjurapi.LoadConfig()
+		if err != nil {
+			return nil, err
+		}
+		return conjurapi.NewClientFromOidcToken(config, a[0])
+	},
 	"without credentials": func([]string) (*conjurapi.Client, error) {
 		config, err := conjurapi.LoadConfig()
 		if err != nil {
@@ -153,6 +167,14 @@ var operations = map[string]operation{
 	},
 	"fetch": func(c *conjurapi.Client, a []string) (any, error) {
 		return text(c.FetchPolicy(a[0], a[1] == "json", 64, 100000))
+	},
+
+	"fetch and try again": func(c *conjurapi.Client, a []string) (any, error) {
+		policy, err := c.FetchPolicy(a[0], false, 64, 100000)
+		if err != nil {
+			return nil, err
+		}
+		return c.DryRunPolicy(conjurapi.PolicyModePatch, "root", strings.NewReader(string(policy)))
 	},
 
 	"resource":        func(c *conjurapi.Client, a []string) (any, error) { return c.Resource(a[0]) },

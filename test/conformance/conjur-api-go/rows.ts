@@ -167,6 +167,15 @@ export function policyRows(): readonly Row[] {
       ask: ["fetch", "db", "json"],
       gives: { result: expect.stringMatching(/^\[\{"policy":\{"id":"db",/) },
     },
+    {
+      name: "are told so that loading them again changes nothing",
+      ask: ["fetch and try again", "db"],
+      gives: dryRun("Valid YAML", {
+        created: { items: [] },
+        updated: { before: { items: [] }, after: { items: [] } },
+        deleted: { items: [] },
+      }),
+    },
     { name: "are not told of a branch that is not there", ask: ["fetch", "nowhere", "yaml"], gives: { status: 404 } },
   ];
 }

@@ -19,6 +19,8 @@ export interface DeploymentOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the walkthrough's. */
   readonly cloud?: CloudDescription;
+  /** An issuer of tokens that the server may ask for its keys, and whom to trust for it. */
+  readonly issuer?: { readonly url: string; readonly rootPem: string };
 }
 
 export interface Deployment {
@@ -69,7 +71,11 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   if (adminKey === undefined) throw new Error("the account was made without an API key for its administrator");
 
   const tls = ["--tls-cert", file("server.pem", certificate.certificatePem), "--tls-key", file("server.key", certificate.privateKeyPem)];
-  const outbound = ["--ca", file("azure-ca.pem", azure.caPem), "--allow-outbound", `${new URL(azure.entra.url).origin}/`];
+  const outbound = ["--ca", file("outbound-ca.pem", azure.caPem + (options.issuer?.rootPem ?? ""))];
+  outbound.push(
+    "--allow-outbound",
+    [`${new URL(azure.entra.url).origin}/`, ...(options.issuer === undefined ? [] : [options.issuer.url])].join(","),
+  );
   const child = Bun.spawn([installation.binary, "server", ...place, "--listen", "127.0.0.1:0", ...tls, ...outbound], {
     cwd: home,
     env: { PATH: "/usr/bin:/bin", ...options.env },
