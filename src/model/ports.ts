@@ -169,6 +169,38 @@ export interface HttpClient {
   send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer>;
 }
 
+/** A token that says who this machine is, for one audience. */
+export interface MachineToken {
+  readonly token: SecretBytes;
+  readonly expiresAt: Instant;
+}
+
+/** The identity that the platform gave this machine. */
+export interface MachineIdentity {
+  /** Who hands it out: `imds`, `arc`, `app-service`, `workload`. */
+  readonly source: string;
+  /** Whether somebody answers there at all; asks for no token. */
+  available(): Promise<boolean>;
+  /**
+   * A token that is good for some minutes at least. One is kept for each audience and renewed at half of its life; any number of callers make one request.
+   * Throws `upstream_unavailable` whose `because` says what came instead: `http_400_invalid_request`, `connect`, `token_audience`, `identity_mismatch`.
+   */
+  credential(audience: string): Promise<MachineToken>;
+}
+
+/** What the platform leaves on this machine's disk for whoever may use its identity. */
+export interface MachineFiles {
+  /**
+   * A challenge: the bytes of a file directly in the folder, for the caller to clear. No link is followed on the way, and folder and file are judged on
+   * their open descriptors: throws `malformed` (because `challenge_file`) unless the folder can be written by its owner alone, and the file is a regular one
+   * of at most 4096 bytes that its owner alone can write; `challenge_file_not_permitted` when this user may not read it.
+   */
+  readChallenge(folder: string, name: string): Uint8Array;
+  /** A file of a volume that the platform mounts, which may be a link within it; undefined when there is none. Throws `too_large`. */
+  readMounted(path: string, maxBytes: number): Uint8Array | undefined;
+  exists(path: string): boolean;
+}
+
 /** What a store tells at start: every surviving commit in order of revision; a snapshot shows as commits with the original revisions inside. */
 export interface LoadedStore {
   readonly revision: Revision;
