@@ -10,6 +10,7 @@ import { configurationCommand } from "./commands/configuration";
 import { dataKeyCommand } from "./commands/data-key";
 import { dbCommand } from "./commands/db";
 import { devCommand } from "./commands/dev";
+import { importCommand } from "./commands/import";
 import { initCommand } from "./commands/init";
 import { policyCommand } from "./commands/policy";
 import { roleCommand } from "./commands/role";
@@ -34,6 +35,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   roleCommand,
   policyCommand,
   variableCommand,
+  importCommand,
   auditCommand,
   whyCommand,
   sealCommand,

@@ -1,6 +1,6 @@
 /** What a command line has of its process: what it reads, where it prints. Results go to standard output, everything else to standard error. */
 
-import { writeSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { type Environment, processEnvironment } from "../config/config";
 import { PosternError } from "../model/failures";
 import { createPrivateFiles } from "../runtime/files";
@@ -14,6 +14,11 @@ export interface CliIo {
   readFile(path: string): Uint8Array;
   /** A new file that only this user may read. Throws `malformed` when there is one already. */
   writeSecretFile(path: string, bytes: Uint8Array): void;
+  exists(path: string): boolean;
+  /** The lines of a file of this user's own; none when it is not there. */
+  readLines(path: string): readonly string[];
+  /** Appends lines to such a file, made 0600 when absent, durably. */
+  appendLines(path: string, lines: readonly string[]): void;
   readonly inputIsTerminal: boolean;
   readonly outputIsTerminal: boolean;
   readonly environment: Environment;
@@ -40,6 +45,22 @@ export function processIo(): CliIo {
       if (files.size(path) !== undefined)
         throw new PosternError({ code: "malformed", where: path, expected: "no file yet", kind: "argument" });
       files.replace(path, bytes);
+    },
+    exists: (path) => files.size(path) !== undefined,
+    readLines(path) {
+      const text = Buffer.from(files.read(path, { maxBytes: maxFileBytes }) ?? []).toString("utf8");
+      // A line without its end was being written when the process ended.
+      return text.split("\n").slice(0, -1);
+    },
+    appendLines(path, lines) {
+      files.ensureFile(path);
+      const descriptor = openSync(path, constants.O_APPEND | constants.O_WRONLY | constants.O_NOFOLLOW);
+      try {
+        writeFileSync(descriptor, lines.map((line) => `${line}\n`).join(""));
+        fsyncSync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
     },
     inputIsTerminal: process.stdin.isTTY === true,
     outputIsTerminal: process.stdout.isTTY === true,

@@ -3,6 +3,7 @@
 import { lstatSync } from "node:fs";
 import { createAuthenticators } from "../authenticators/registry";
 import { type AdminTransport, createAdminClient } from "../client/client";
+import { type ConjurApi, type ConjurApiOptions, createConjurApi } from "../client/conjur-api";
 import { type Config, processEnvironment } from "../config/config";
 import { PosternError } from "../model/failures";
 import type { Authenticator, Logger } from "../model/ports";
@@ -30,6 +31,8 @@ export interface CliWorld {
   /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates again. */
   untilStopped(reload: () => void): Promise<void>;
   readonly serviceManager: ServiceManager;
+  /** Another Conjur, to read from. Its address may be private: the operator names it. */
+  conjurApi(options: Omit<ConjurApiOptions, "http" | "clock">): ConjurApi;
   /** Whether anything answers on a port of this machine. */
   answers(port: number): Promise<boolean>;
   pause(ms: number): Promise<void>;
@@ -69,6 +72,14 @@ export function processWorld(version: string): CliWorld {
       environment: processEnvironment(),
       complain: (reason) => process.stderr.write(`postern: ${reason}\n`),
     }),
+    conjurApi(options) {
+      const clock = createClock();
+      const url = URL.parse(options.url);
+      if (url === null)
+        throw new PosternError({ code: "malformed", where: "--url", expected: "the URL of a server", kind: "argument", because: "usage" });
+      const http = createHttpClient({ allowOutbound: [`${url.origin}${url.pathname}`], clock, logger: silent });
+      return createConjurApi({ ...options, http, clock });
+    },
     answers: (port) => acceptsConnections(port),
     pause: (ms) => Bun.sleep(ms),
     authenticators() {

@@ -124,6 +124,40 @@ export const adminOperations = {
   ),
   deleteAccount: operation("/accounts/delete", v.strictObject({ name: v.string() }), v.object({})),
   resetPassword: operation("/roles/reset-password", v.strictObject({ role: Name, password: Secret }), v.object({ apiKey: Secret })),
+  importFacts: operation(
+    "/import/facts",
+    v.strictObject({
+      account: Name,
+      resources: v.array(v.strictObject({ id: v.string(), owner: v.string(), createdAt: v.number(), policy: v.exactOptional(v.string()) })),
+      grants: v.array(
+        v.strictObject({
+          role: v.string(),
+          member: v.string(),
+          adminOption: v.boolean(),
+          ownership: v.boolean(),
+          policy: v.exactOptional(v.string()),
+        }),
+      ),
+      permits: v.array(
+        v.strictObject({ role: v.string(), privilege: v.string(), resource: v.string(), policy: v.exactOptional(v.string()) }),
+      ),
+      annotations: v.array(
+        v.strictObject({ resource: v.string(), name: v.string(), value: v.string(), policy: v.exactOptional(v.string()) }),
+      ),
+      restrictions: v.array(v.strictObject({ role: v.string(), networks: v.array(v.string()) })),
+    }),
+    v.object({
+      added: Count,
+      unchanged: Count,
+      refused: v.array(v.object({ what: v.string(), reason: v.string() })),
+      createdRoles: v.array(v.object({ id: v.string(), apiKey: Secret })),
+    }),
+  ),
+  setAuthenticator: operation(
+    "/authenticators/set",
+    v.strictObject({ account: Name, authenticator: Name, enabled: v.boolean() }),
+    v.object({}),
+  ),
   reload: operation("/reload", Nothing, v.object({})),
   retrieveKey: operation("/roles/retrieve-key", v.strictObject({ role: Name }), v.object({ apiKey: Secret })),
   loadPolicy: operation(

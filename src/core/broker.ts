@@ -15,6 +15,7 @@ import { createGroupMembers } from "./group-members";
 import { createHostFactories, type HostFactoryConfinement } from "./host-factories";
 import { createHosts } from "./hosts";
 import { createIdentify } from "./identify";
+import { createImports } from "./imports";
 import { createLogin } from "./login";
 import type { Broker, Operator } from "./operations";
 import { createPolicies } from "./policies";
@@ -171,6 +172,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     caller: accounts.operatorOf,
     createAccount: accounts.create,
     deleteAccount: accounts.remove,
+    importFacts: createImports({ projection, gate, credentials }),
     resetPassword: accounts.resetPassword,
     accounts: accounts.names,
     retrieveKey: accounts.retrieveKey,

@@ -24,6 +24,7 @@ import type {
 import type { AuthenticatorOperations } from "./authenticator-operations";
 import type { BranchOperations } from "./branch-operations";
 import type { HostFactoryOperations } from "./host-factory-operations";
+import type { ImportedFacts, ImportOutcome } from "./imports";
 import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
 import type { RightsDifference } from "./policy/rights";
@@ -31,6 +32,7 @@ import type { RightsDifference } from "./policy/rights";
 export type * from "./authenticator-operations";
 export type * from "./branch-operations";
 export type * from "./host-factory-operations";
+export type { ImportedFacts, ImportOutcome } from "./imports";
 export type { Judgement } from "./policy/assertions";
 export type { RecordState } from "./policy/effect";
 export type { RightGroup, RightsDifference } from "./policy/rights";
@@ -266,6 +268,8 @@ export interface Operator {
   /** A new password and API key for a user who lost theirs. Throws `not_found`, `malformed` for a weak one, `forbidden` for a host. */
   resetPassword(role: RoleId, password: SecretBytes, context: RequestContext): Promise<SecretBytes>;
   accounts(): readonly AccountName[];
+  /** Takes over facts of another server's account; what is not sound is refused by name and the rest is taken. Throws `not_found` for an unknown account. */
+  importFacts(account: AccountName, facts: ImportedFacts, context: RequestContext): Promise<ImportOutcome>;
   /** Prints an API key again. Throws `not_found`. */
   retrieveKey(role: RoleId, context: RequestContext): Promise<SecretBytes>;
   /** What a policy text would be told, without loading it: every problem and warning. `ok` when it would load. */

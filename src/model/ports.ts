@@ -145,7 +145,7 @@ export interface HttpRequest {
 }
 
 /** What is sent, with the type that belongs to it. */
-export type HttpBody = { readonly form: Readonly<Record<string, string>> } | { readonly json: unknown };
+export type HttpBody = { readonly form: Readonly<Record<string, string>> } | { readonly json: unknown } | { readonly text: string };
 
 /** An answer, whatever its status. `headers` go by lower-case names. */
 export interface HttpAnswer {

@@ -170,6 +170,7 @@ function contentOf({ url, request }: Exchange): { readonly headers: Readonly<Rec
 
 function written(body: HttpBody): { readonly type: string; readonly text: string } {
   if ("form" in body) return { type: "application/x-www-form-urlencoded", text: new URLSearchParams(body.form).toString() };
+  if ("text" in body) return { type: "text/plain", text: body.text };
   return { type: "application/json", text: JSON.stringify(body.json) };
 }
 

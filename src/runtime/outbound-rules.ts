@@ -30,9 +30,15 @@ export function parseOutboundPrefix(text: string): OutboundPrefix {
 
 /** Whether a prefix covers the URL: same scheme, host and port, and whole path segments, so that `/a` does not open `/ab`. */
 export function isOpened(url: URL, prefixes: readonly OutboundPrefix[]): boolean {
-  if (hidesSeparator(url.pathname)) return false;
+  // Where everything at the origin is open, it does not matter what a path may turn into.
+  const isHidden = hidesSeparator(url.pathname);
   const segments = segmentsOf(url);
-  return prefixes.some((prefix) => prefix.origin === url.origin && prefix.segments.every((segment, at) => segment === segments[at]));
+  return prefixes.some(
+    (prefix) =>
+      prefix.origin === url.origin &&
+      !(isHidden && prefix.segments.length > 0) &&
+      prefix.segments.every((segment, at) => segment === segments[at]),
+  );
 }
 
 /**

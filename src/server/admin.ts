@@ -30,6 +30,7 @@ import type { Clock, Logger, Random } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { AuditRecord, RequestContext } from "../model/types";
 import { explainDecision } from "./explanation";
+import { factsOf } from "./imported-facts";
 
 export interface AdminDeps {
   /** Both may throw `sealed` until there is a store. */
@@ -176,6 +177,22 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
   handle(adminOperations.resetPassword, async ({ role, password }, { context }) => ({
     apiKey: await operator.resetPassword(parseRoleId(role), password, context),
   }));
+  handle(adminOperations.importFacts, async (input, { context }) => {
+    const { facts, refused } = factsOf(input);
+    const outcome = await operator.importFacts(parseAccount(input.account), facts, context);
+    return {
+      added: outcome.added,
+      unchanged: outcome.unchanged,
+      refused: [...refused, ...outcome.refused],
+      createdRoles: outcome.createdRoles.map((role) => ({ ...role })),
+    };
+  });
+  handle(adminOperations.setAuthenticator, async ({ account, authenticator, enabled }, { context }) => {
+    const [type = "", ...service] = authenticator.split("/");
+    const ref = { account, authenticator: type, ...(service.length === 0 ? {} : { service: service.join("/") }) };
+    await broker.setAuthenticatorEnabled(operator.caller(account, context), ref, enabled);
+    return {};
+  });
   handle(adminOperations.reload, () => {
     deps.reload();
     return {};

@@ -68,6 +68,7 @@ export function lateOperator(operator: () => Operator): Operator {
     deleteAccount: async (name, context) => operator().deleteAccount(name, context),
     resetPassword: async (role, password, context) => operator().resetPassword(role, password, context),
     accounts: () => operator().accounts(),
+    importFacts: async (account, facts, context) => operator().importFacts(account, facts, context),
     retrieveKey: async (role, context) => operator().retrieveKey(role, context),
     checkPolicy: async (load, account) => operator().checkPolicy(load, account),
     forecastPolicy: async (loads, account) => operator().forecastPolicy(loads, account),

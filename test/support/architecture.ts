@@ -65,7 +65,7 @@ const doors: readonly RegExp[] = [
   /^audit\/(audit-log|forwarding)$/,
   /^metrics\/metrics$/,
   /^config\/config$/,
-  /^client\/(client|admin-wire)$/,
+  /^client\/(client|admin-wire|conjur-api)$/,
   /^server\/(compose|listener|admin|server|dev|offload)$/,
   /^agent\/agent$/,
   /^simulator\/azure\/simulator$/,

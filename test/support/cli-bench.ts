@@ -130,6 +130,9 @@ export function createCliBench(app: () => AdminApp): CliBench {
           return Buffer.from(text);
         },
         writeSecretFile: (path, bytes) => void written.set(path, Buffer.from(bytes).toString("utf8")),
+        exists: (path) => files[path] !== undefined || written.has(path),
+        readLines: (path) => (written.get(path) ?? "").split("\n").slice(0, -1),
+        appendLines: (path, lines) => void written.set(path, `${written.get(path) ?? ""}${lines.map((line) => `${line}\n`).join("")}`),
         inputIsTerminal: false,
         outputIsTerminal: isTerminal,
         environment,
@@ -154,6 +157,9 @@ export function createCliBench(app: () => AdminApp): CliBench {
         },
         untilStopped: async () => undefined,
         serviceManager: { ready: () => undefined, reloading: () => undefined, stopping: () => undefined },
+        conjurApi: () => {
+          throw new Error("no other server here");
+        },
         answers: async () => false,
         pause: async () => undefined,
         authenticators: () => [jsonAuthenticator("authn-azure")],

@@ -123,3 +123,21 @@ describe("an outbound prefix", () => {
     }
   });
 });
+
+describe("a prefix", () => {
+  const opens = (prefix: string, url: string) => isOpened(new URL(url), [parseOutboundPrefix(prefix)]);
+
+  test("opens whole segments below itself", () => {
+    expect(opens("https://a.example/x", "https://a.example/x/y")).toBe(true);
+    expect(opens("https://a.example/x", "https://a.example/xy")).toBe(false);
+    expect(opens("https://a.example/x", "https://b.example/x/y")).toBe(false);
+  });
+
+  test("is not got round by a separator in disguise, which harms only where a part of the origin is closed", () => {
+    for (const path of ["x/..%2fz", "x%2F..%2Fz", "x/%5c..%5cz"]) {
+      expect([path, opens("https://a.example/x", `https://a.example/${path}`)]).toEqual([path, false]);
+      expect([path, opens("https://a.example/", `https://a.example/${path}`)]).toEqual([path, true]);
+      expect([path, opens("https://a.example/", `https://b.example/${path}`)]).toEqual([path, false]);
+    }
+  });
+});
