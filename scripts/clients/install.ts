@@ -136,7 +136,10 @@ async function run({ command, cwd, env }: Step): Promise<string | undefined> {
   });
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   if (code === 0) return undefined;
-  const said = `${out}\n${err}`.split("\n").map((line) => line.trim());
-  const last = said.findLast((line) => line !== "" && !line.startsWith("[notice]")) ?? `exit code ${child.exitCode}`;
+  const said = Bun.stripANSI(`${err}\n${out}`)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const last = said.find((line) => /^\[?error\b/i.test(line)) ?? said.at(-1) ?? `exit code ${child.exitCode}`;
   return `${command.slice(0, 2).join(" ").replace(`${root}/`, "")}: ${last}`.slice(0, 300);
 }
