@@ -139,6 +139,24 @@ describe("the walkthrough, on the virtual machine", () => {
     expect(JSON.parse(answer.body)).toEqual({ protected: expect.any(String), payload: expect.any(String), signature: expect.any(String) });
   });
 
+  test("19: the collector of logs gets what it would get of Conjur", () => {
+    const events = deployment.events();
+    const host = id("host:azure-apps/azureVM");
+    const said = (msgid: string, result: string, sentence: string): RegExp =>
+      new RegExp(`^<\\d+>1 \\S+ - conjur \\S+ ${msgid} .*result="${result}".* ${sentence}`);
+    for (const wanted of [
+      said(
+        "authn",
+        "success",
+        `${host} successfully authenticated with authenticator authn-azure service ${id(`webservice:conjur/authn-azure/${azureService}`)}`,
+      ),
+      said("authn", "failure", `${host}-outside failed to authenticate with authenticator authn-azure service .*: CONJ00006E `),
+      said("fetch", "success", `${host} fetched ${id("variable:secrets/test-variable")}`),
+      said("fetch", "failure", `${host} tried to fetch ${id("variable:secrets/somebody-elses")}: .*Forbidden`),
+    ])
+      expect(events.filter((event) => wanted.test(event))).not.toEqual([]);
+  });
+
   test("19: the audit tells what the client was not told", () => {
     const lines = deployment.audit();
     const host = id("host:azure-apps/azureVM");

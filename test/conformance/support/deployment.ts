@@ -40,6 +40,8 @@ export interface Deployment {
   postern(words: readonly string[]): Outcome;
   /** The audit so far. */
   audit(): readonly Readonly<Record<string, unknown>>[];
+  /** The same as syslog events in Conjur's words, as a collector of logs gets them; before the answer that they are about. */
+  events(): readonly string[];
   /** Ends the server, in order, and everything else. Resolves to the server's exit code. */
   stop(): Promise<number>;
 }
@@ -76,7 +78,9 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     "--allow-outbound",
     [`${new URL(azure.entra.url).origin}/`, ...(options.issuer === undefined ? [] : [options.issuer.url])].join(","),
   );
-  const child = Bun.spawn([installation.binary, "server", ...place, "--listen", "127.0.0.1:0", ...tls, ...outbound], {
+  const syslog = join(home, "audit.syslog");
+  const events = ["--audit-syslog", `file:${syslog}`, "--audit-syslog-required"];
+  const child = Bun.spawn([installation.binary, "server", ...place, "--listen", "127.0.0.1:0", ...tls, ...outbound, ...events], {
     cwd: home,
     env: { PATH: "/usr/bin:/bin", ...options.env },
     stdin: "ignore",
@@ -101,11 +105,8 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     azure,
     folder: (name) => installation.folder(name),
     postern: (words) => installation.run([...words, ...place], { cwd: home }),
-    audit: () =>
-      readFileSync(join(home, "data/audit/audit.jsonl"), "utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line)),
+    audit: () => linesOf(join(home, "data/audit/audit.jsonl")).map((line) => JSON.parse(line)),
+    events: () => linesOf(syslog),
     async stop() {
       child.kill("SIGTERM");
       const code = await child.exited;
@@ -125,6 +126,12 @@ function certificateFor(tls: DeploymentOptions["tls"], now: number): { readonly 
   }
   const authority = createAuthority({ name: "Conformance CA", now });
   return { certificate: authority.issue(request), caPem: authority.certificatePem };
+}
+
+function linesOf(file: string): readonly string[] {
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
 }
 
 /** Reads the server's output until it says where it listens. */
