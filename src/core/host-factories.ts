@@ -128,7 +128,8 @@ export function createHostFactories({ projection, gate, credentials, confinement
     async createHost(request, context) {
       const about: { operation: string; role?: RoleId; account?: AccountName; resource?: ResourceId; claimed: string } = {
         operation: "host_factory.create_host",
-        claimed: request.id,
+        // As a login: that is what it says it is.
+        claimed: `host/${request.id}`,
       };
       try {
         const graph = projection.graph();

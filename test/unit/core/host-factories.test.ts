@@ -222,7 +222,7 @@ describe("a host made by a factory", () => {
     const house = await createFactoryHouse();
     await issue(house);
     expect(await failureOfWork(make(house, token, "app/web"))).toMatchObject({ code: "unauthenticated", because });
-    expect(house.lastAudit()).toMatchObject({ operation: "host_factory.create_host", allowed: false, because, claimed: "app/web" });
+    expect(house.lastAudit()).toMatchObject({ operation: "host_factory.create_host", allowed: false, because, claimed: "host/app/web" });
   });
 
   test("takes a token that has not ended, at the very millisecond", async () => {
