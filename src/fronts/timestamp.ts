@@ -9,7 +9,8 @@ export function isoSeconds(instant: Instant): string {
 
 /** Reads ISO 8601 with an offset, without one (then it is UTC), or a date alone (its first moment in UTC). Undefined for anything else. */
 export function instantOf(text: string): Instant | undefined {
-  const [, date, time, offset] = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:\d{2})?)?$/u.exec(text) ?? [];
+  const [, date, time, offset] =
+    /^(\d{4}-\d{2}-\d{2})(?:[Tt](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)([Zz]|[+-]\d{2}(?::?\d{2})?)?)?$/u.exec(text) ?? [];
   if (date === undefined) return undefined;
   try {
     return Temporal.Instant.from(`${date}T${time ?? "00:00"}${offset ?? "Z"}`).epochMilliseconds;
