@@ -26,6 +26,7 @@ import type { Projection } from "./projection";
 import { rehearse } from "./rehearsals";
 import { rowEvents } from "./row-events";
 import type { Secrets } from "./secrets";
+import { nextTurn, stepsPerSlice } from "./slices";
 
 export interface Policies {
   load(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
@@ -71,15 +72,19 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   }
 
   /** What the plan leaves to the serving thread: keys for the new users and hosts, and the record of the load itself. */
-  function complete(
+  async function complete(
     graph: Graph,
     caller: Caller,
     load: PolicyLoad,
     planned: PlanOutput & { readonly ok: true },
-  ): { readonly changes: readonly Change[]; readonly outcome: PolicyOutcome } {
+  ): Promise<{ readonly changes: readonly Change[]; readonly outcome: PolicyOutcome }> {
     const now = caller.context.now;
     const version = nextVersion(graph, load.policy);
-    const created = planned.createdRoles.map((id) => ({ id, ...credentials.renewKey(id, now) }));
+    const created: { readonly id: RoleId; readonly apiKey: SecretBytes; readonly change: Change }[] = [];
+    for (const id of planned.createdRoles) {
+      created.push({ id, ...credentials.renewKey(id, now) });
+      if (created.length % stepsPerSlice === 0) await nextTurn();
+    }
     const dropped = graph.policyVersions(load.policy).slice(0, Math.max(0, graph.policyVersions(load.policy).length + 1 - versionsKept));
     const changes: Change[] = [
       ...rootPolicyChanges(graph, load.policy, now),
@@ -117,7 +122,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   /** Plans while others go on with their changes. Throws `conflict` when they made one meanwhile. */
   async function attempt(caller: Caller, load: PolicyLoad, account: AccountName): Promise<PolicyOutcome> {
     const { before, planned } = await validPlan(projection.graph(), caller, load, account);
-    const { changes, outcome } = complete(projection.graph(), caller, load, planned);
+    const { changes, outcome } = await complete(projection.graph(), caller, load, planned);
     await projection.commit(account, caller.context.now, changes, before.revision);
     return told(caller, load, { changes, before, outcome });
   }
@@ -126,7 +131,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   async function attemptAlone(caller: Caller, load: PolicyLoad, account: AccountName): Promise<PolicyOutcome> {
     const stored = await projection.write(account, caller.context.now, async (present) => {
       const { before, planned } = await validPlan(present, caller, load, account);
-      const { changes, outcome } = complete(present, caller, load, planned);
+      const { changes, outcome } = await complete(present, caller, load, planned);
       return { changes, result: { changes, before, outcome } };
     });
     return told(caller, load, stored);

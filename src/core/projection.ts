@@ -45,8 +45,13 @@ export async function createProjection(store: Store): Promise<Projection> {
   async function append(account: AccountName, now: Instant, changes: readonly Change[], expected: Revision): Promise<void> {
     assertSound(account);
     if (changes.length === 0) return;
-    const commit: Commit = await store.commit(changes, { account, expected, now });
-    graph = await graph.withInSlices(commit);
+    let next = graph;
+    // Folded before it counts, because a large commit takes many turns: values and rights must change in the same one.
+    const foretold = async (commit: Commit): Promise<void> => {
+      next = await graph.withInSlices(commit);
+    };
+    await store.commit(changes, { account, expected, now, foretold });
+    graph = next;
   }
 
   return {

@@ -221,7 +221,13 @@ export interface Store {
    */
   commit(
     changes: readonly Change[],
-    options: { readonly account: AccountName; readonly expected: Revision; readonly now: Instant },
+    options: {
+      readonly account: AccountName;
+      readonly expected: Revision;
+      readonly now: Instant;
+      /** Told what will be returned, before it is durable: for what takes long to derive from it. When it fails, nothing is stored. */
+      readonly foretold?: (commit: Commit) => Promise<void>;
+    },
   ): Promise<Commit>;
   /** Commits after `revision`, oldest first, without values. Ends at the newest one. */
   changesAfter(revision: Revision): AsyncIterable<Commit>;

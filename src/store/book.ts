@@ -6,7 +6,7 @@ import { PosternError } from "../model/failures";
 import { type AccountName, accountOf, parseId } from "../model/ids";
 import type { Keyring, Sealed, Store } from "../model/ports";
 import type { Commit, Revision } from "../model/types";
-import { changesFacts, encodeChanges } from "./changes";
+import { changesFacts, encodeInSlices } from "./changes";
 import type { Tip } from "./high-water";
 import type { Ledger, SealedKey } from "./ledger";
 import type { CommitRow } from "./log";
@@ -66,22 +66,23 @@ export function createBook({ keyring, shelf, ledger, revision: start, standings:
 
   async function enter(
     changes: Parameters<Store["commit"]>[0],
-    { account, expected, now }: Parameters<Store["commit"]>[1],
+    { account, expected, now, foretold }: Parameters<Store["commit"]>[1],
   ): Promise<Commit> {
     requireSound(account);
     const standing = standings.get(account) ?? { tip: { revision: 0, mac: noMac }, factsRevision: 0 };
     if (standing.factsRevision > expected)
       throw new PosternError({ code: "conflict", what: `facts of account ${account} changed`, because: "facts_changed" });
     const next = revision + 1;
-    const prepared = prepareCommit(changes, { account, revision: next, ledger, keyring });
-    const body = encodeChanges(prepared.changes);
+    const prepared = await prepareCommit(changes, { account, revision: next, ledger, keyring });
+    const body = await encodeInSlices(prepared.changes);
     if (body.byteLength > maxBodyBytes) throw new PosternError({ code: "too_large", what: "a commit", limitBytes: maxBodyBytes });
     const { epoch, tag } = macOfCommit(keyring, { previous: standing.tip.mac, account, revision: next, at: now, body });
     const mac = Buffer.from(tag);
+    const commit: Commit = { revision: next, account, at: now, changes: prepared.changes };
+    await foretold?.(commit);
     await shelf.write({ revision: next, at: now, epoch, account, mac, body }, prepared.steps);
     // Only now is it true.
     revision = next;
-    const commit: Commit = { revision: next, account, at: now, changes: prepared.changes };
     for (const change of commit.changes) ledger.apply(change);
     for (const step of prepared.steps) {
       // Secrets are read without waiting; API keys and policy texts are fetched when asked for.

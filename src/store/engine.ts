@@ -48,7 +48,7 @@ const beyondAll = 2 ** 48;
  */
 export interface Engine {
   select(selection: Selection): Promise<readonly Row[]>;
-  /** All of them durably, or none. */
+  /** All of them durably, or none. Many are written in slices, with everything but this database served in between. */
   write(statements: readonly Statement[]): Promise<void>;
   pragma(name: string): Promise<number | string>;
   /** Brings the write-ahead log into the file, durably, and empties it. */
@@ -56,6 +56,10 @@ export interface Engine {
   isBroken(): boolean;
   close(): Promise<void>;
 }
+
+/** So many statements, or so many bytes, take SQLite some ten milliseconds. */
+const statementsPerSlice = 250;
+const bytesPerSlice = 1 << 20;
 
 /** After these nothing was written, and it is known that nothing was. */
 const harmless: ReadonlySet<string> = new Set(["storage_full", "read_only", "too_large"]);
@@ -107,6 +111,14 @@ async function openOnce(path: string): Promise<Engine> {
     createClient({ url: pathToFileURL(path).href, concurrency: 1, intMode: "number", timeout: 0 }),
   );
   let isBroken = false;
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** One after another: what came between the slices of a transaction would be part of it. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work, work);
+    last = turn.catch(() => undefined);
+    return turn;
+  }
 
   async function pragma(name: string): Promise<number | string> {
     const { rows } = await client.execute(`PRAGMA ${name}`);
@@ -142,6 +154,22 @@ async function openOnce(path: string): Promise<Engine> {
     }
   }
 
+  async function write(statements: readonly Statement[]): Promise<void> {
+    const slices = slicesOf(statements);
+    if (slices.length <= 1) return void (await client.batch(statements.map(checked), "write"));
+    const transaction = await client.transaction("write");
+    try {
+      for (const slice of slices) {
+        await transaction.batch(slice.map(checked));
+        await pause();
+      }
+      await transaction.commit();
+    } finally {
+      // Rolls back what was not committed.
+      transaction.close();
+    }
+  }
+
   try {
     await translate(setUp);
   } catch (error) {
@@ -150,22 +178,25 @@ async function openOnce(path: string): Promise<Engine> {
   }
   return {
     // Not guarded by `isBroken`: what is durable may still be read.
-    select: (selection) => translate(() => select(client, selection)),
-    write: (statements) => guarded(async () => void (await client.batch(statements.map(checked), "write"))),
-    pragma: (name) => translate(() => pragma(name)),
+    select: (selection) => inTurn(() => translate(() => select(client, selection))),
+    write: (statements) => inTurn(() => guarded(() => write(statements))),
+    pragma: (name) => inTurn(() => translate(() => pragma(name))),
     checkpoint: () =>
-      guarded(async () => {
-        const { rows } = await client.execute("PRAGMA wal_checkpoint(TRUNCATE)");
-        if (rows[0]?.[0] !== 0) throw new PosternError({ code: "internal", what: "a checkpoint that could not finish" });
-      }),
+      inTurn(() =>
+        guarded(async () => {
+          const { rows } = await client.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+          if (rows[0]?.[0] !== 0) throw new PosternError({ code: "internal", what: "a checkpoint that could not finish" });
+        }),
+      ),
     isBroken: () => isBroken,
-    async close() {
-      // libSQL's connection lives on until its statements are collected, and its hold on the file with it. SQLite lets go of an exclusive hold only outside
-      // of WAL mode.
-      // A broken one is left as it is: leaving WAL mode writes, and the next opener recovers what counts.
-      if (!isBroken) for (const step of letGo) await client.execute(step).catch(() => undefined);
-      client.close();
-    },
+    close: () =>
+      inTurn(async () => {
+        // libSQL's connection lives on until its statements are collected, and its hold on the file with it. SQLite lets go of an exclusive hold only
+        // outside of WAL mode.
+        // A broken one is left as it is: leaving WAL mode writes, and the next opener recovers what counts.
+        if (!isBroken) for (const step of letGo) await client.execute(step).catch(() => undefined);
+        client.close();
+      }),
   };
 }
 
@@ -248,6 +279,21 @@ function integerAt(packed: Buffer, start: number, end: number): number {
 
 /** Digits; as many still add up without rounding. */
 const longestInteger = 15;
+
+function slicesOf(statements: readonly Statement[]): readonly (readonly Statement[])[] {
+  const slices: Statement[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const statement of statements) {
+    const slice = slices.at(-1);
+    const isFull = slice === undefined || slice.length >= statementsPerSlice || bytes >= bytesPerSlice;
+    if (isFull) slices.push([statement]);
+    else slice.push(statement);
+    bytes = sizeOf(statement) + (isFull ? 0 : bytes);
+  }
+  return slices;
+}
+
+const sizeOf = ({ args }: Statement): number => args.reduce<number>((sum, arg) => sum + (typeof arg === "number" ? 8 : arg.byteLength), 0);
 
 function checked({ sql, args }: Statement): { sql: string; args: (bigint | Uint8Array)[] } {
   if (sql.split("?").length - 1 !== args.length)

@@ -10,6 +10,7 @@ import type { Engine } from "./engine";
 import { createTipsDigest, type HighWater, type Tip } from "./high-water";
 import { createLedger, type Ledger } from "./ledger";
 import { insertCommit, type ReadLog, readLog, readVerified } from "./log";
+import { pause } from "./pause";
 import { createRewrapping, type Rewrapping } from "./rewrapping";
 import type { StoreIdentity } from "./schema";
 import { readSealedRow, readSealedRows, statementsOf } from "./sealed-rows";
@@ -91,6 +92,8 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
 
   async function checkpointNow(): Promise<void> {
     if (isClosing) return;
+    // After a large commit both take their time: not in the same turn.
+    await pause();
     checkpointedMs = clock.monotonicMs();
     await engine.checkpoint();
   }

@@ -14,8 +14,9 @@ import { type AccountName, accountOf, identifierOf, kindOf } from "../model/ids"
 import type { Keyring, MacTag, SealContext, Sealed } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
 import type { Change, Instant, Revision } from "../model/types";
-import { requireAccount } from "./changes";
+import { changesPerSlice, requireAccount } from "./changes";
 import { createLedger, type Ledger, type LedgerEntry, type SealedKey, writtenBy } from "./ledger";
+import { pause } from "./pause";
 
 /** A step on the sealed rows, in the order of the changes. */
 export type SealedStep =
@@ -31,12 +32,12 @@ export interface Prepared {
 
 /**
  * Seals the values of a commit to be. Throws `malformed` for a secret version without a value, `sealed` without keys, `internal` for a change of another
- * account.
+ * account. A large commit is prepared in slices; the ledger must not change meanwhile.
  */
-export function prepareCommit(
+export async function prepareCommit(
   changes: readonly Change[],
   at: { readonly account: AccountName; readonly revision: Revision; readonly ledger: Ledger; readonly keyring: Keyring },
-): Prepared {
+): Promise<Prepared> {
   const { account, revision, ledger, keyring } = at;
   // What this very commit has written and removed so far, beside what the ledger knows.
   const draft = createLedger();
@@ -95,13 +96,15 @@ export function prepareCommit(
     }
   }
 
-  const storedChanges = changes.map((change) => {
+  const storedChanges: Change[] = [];
+  for (const change of changes) {
     requireAccount(change, account);
     remove(change);
     const result = stored(change);
     draft.apply(result);
-    return result;
-  });
+    storedChanges.push(result);
+    if (storedChanges.length % changesPerSlice === 0) await pause();
+  }
   return { changes: storedChanges, steps };
 }
 

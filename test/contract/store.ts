@@ -90,6 +90,54 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       for (const each of names) expect(textOf(store.secretValue(variable(each), 1))).toBe(`value of ${each}`);
     });
 
+    test("tells a commit before it counts, and stores nothing when whoever is told fails", async () => {
+      const told: Commit[] = [];
+      const changes = [putVariable("db"), putValue("db", 1, "one")];
+      const returned = await store.commit(changes, {
+        account: acme,
+        expected: 0,
+        now,
+        async foretold(commit) {
+          expect(store.position().revision).toBe(0);
+          expect(store.secretValue(variable("db"), 1)).toBeUndefined();
+          told.push(commit);
+        },
+      });
+      expect(told).toEqual([returned]);
+      const failing = store.commit([putValue("db", 2, "two")], {
+        account: acme,
+        expected: 1,
+        now,
+        foretold: () => Promise.reject(new Error("not this one")),
+      });
+      await expect(failing).rejects.toThrow("not this one");
+      expect(store.position().revision).toBe(1);
+      expect(store.secretValue(variable("db"), 2)).toBeUndefined();
+      expect((await commit([putValue("db", 2, "zwei")])).revision).toBe(2);
+      expect(await store.load()).toMatchObject({ commits: [{ revision: 1 }, { revision: 2 }] });
+    });
+
+    test("keeps a commit of thousands of changes as one, with everything else let through while it is made", async () => {
+      const count = 5000;
+      const changes = Array.from({ length: count }, (_, n) =>
+        n % 5 === 0 ? putCredential(`host:h${n}`, `key ${n}`) : putVariable(`v${n}`),
+      );
+      let turns = 0;
+      let isStored = false;
+      const storing = commit(changes).finally(() => {
+        isStored = true;
+      });
+      while (!isStored) {
+        expect(store.position().revision).toBe(0);
+        await new Promise((resolve) => setImmediate(resolve));
+        turns += 1;
+      }
+      const stored = await storing;
+      expect(turns).toBeGreaterThanOrEqual(4);
+      expect(await store.load()).toEqual({ revision: 1, commits: [stored], damaged: [] });
+      expect(textOf(await store.record("api_key", role("host:h4995")))).toBe("key 4995");
+    });
+
     test("refuses a commit that was planned before facts changed, and stores nothing of it", async () => {
       await commit([putAccount()]);
       await commit([putVariable("db")]);

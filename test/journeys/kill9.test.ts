@@ -7,15 +7,17 @@ import { join } from "node:path";
 import { type KeyringControl, openKeyring } from "../../src/keyring/keyring";
 import { failureOf } from "../../src/model/failures";
 import { parseId } from "../../src/model/ids";
+import type { Commit } from "../../src/model/types";
 import { createPrivateFiles } from "../../src/runtime/files";
 import { openStore, type StoreControl } from "../../src/store/store";
 import { failureFrom } from "../contract/authenticator";
 import { createTestClock, seededRandom } from "../support/house";
 
 const rounds = 34;
-const longestLifeMs = 240;
+const longestLifeMs = 320;
 const longestStartMs = 140;
 const factsPerLoad = 60;
+const keysPerLoad = 600;
 const folder = mkdtempSync(join(tmpdir(), "postern-kill-"));
 const databaseIn = (each: string): string => join(each, "data", "postern.db");
 const writer = join(import.meta.dir, "../support/store-writer.ts");
@@ -26,18 +28,21 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 interface Acknowledged {
   readonly values: Map<string, string>;
   readonly facts: number[];
+  /** The digest that the newest load of keys gave all of them. */
+  keys: string;
   scope: number;
   root: number;
   opened: number;
 }
 
-const acknowledged: Acknowledged = { values: new Map(), facts: [], scope: 0, root: 0, opened: 0 };
+const acknowledged: Acknowledged = { values: new Map(), facts: [], keys: "", scope: 0, root: 0, opened: 0 };
 
 function note(line: string): void {
   const [what, first = "", second = "", third = ""] = line.split(" ");
   if (what === "opened") acknowledged.opened += 1;
   if (what === "secret") acknowledged.values.set(`${first} ${second}`, third);
   if (what === "facts") acknowledged.facts.push(Number(first));
+  if (what === "keys") acknowledged.keys = first;
   if (what === "scope") acknowledged.scope = Math.max(acknowledged.scope, Number(first));
   if (what === "root") acknowledged.root = Math.max(acknowledged.root, Number(first));
 }
@@ -106,6 +111,7 @@ async function verifyAll(): Promise<void> {
     }
     expect([...new Set(loads.values())]).toEqual(loads.size === 0 ? [] : [factsPerLoad]);
     expect(loads.size).toBeGreaterThanOrEqual(acknowledged.facts.length);
+    await verifyKeys(store, commits);
     expect(revision).toBeGreaterThanOrEqual(Math.max(0, ...acknowledged.facts));
     const { accounts, rows, unexpected } = await store.verify();
     expect({ accounts, rows, unexpected }).toEqual({ accounts: [], rows: [], unexpected: 0 });
@@ -114,6 +120,19 @@ async function verifyAll(): Promise<void> {
   } finally {
     await store.close();
   }
+}
+
+/** The newest load of keys that is there is there whole, and no older than the newest acknowledged one. */
+async function verifyKeys(store: StoreControl, commits: readonly Commit[]): Promise<void> {
+  const loads = commits.flatMap(({ changes }) => changes.flatMap((each) => (each.type === "put_credential" ? [each.credential] : [])));
+  const newest = new Map(loads.map(({ role, apiKeyDigest }) => [role, apiKeyDigest ?? ""]));
+  const digests = [...new Set(newest.values())];
+  expect(digests).toHaveLength(newest.size === 0 ? 0 : 1);
+  expect([0, keysPerLoad]).toContain(newest.size);
+  if (acknowledged.keys === "") return;
+  const order = (digest: string): number => digest.split("-").reduce((sum, part) => sum * 10_000 + Number(part), 0);
+  expect(order(digests[0] ?? "")).toBeGreaterThanOrEqual(order(acknowledged.keys));
+  for (const [id, digest] of newest) expect(Buffer.from((await store.record("api_key", id))?.reveal() ?? []).toString("utf8")).toBe(digest);
 }
 
 /** Killed before there were keys, there is nothing yet; the next start makes them. */
@@ -147,6 +166,7 @@ describe("a store whose process is killed", () => {
     expect(acknowledged.values.size).toBeGreaterThan(rounds);
     expect(acknowledged.scope).toBeGreaterThan(1);
     expect(acknowledged.root).toBeGreaterThan(1);
+    expect(acknowledged.keys).not.toBe("");
   }, 60_000);
 
   test("is made anew or goes on when it was killed while it was made", async () => {

@@ -44,13 +44,14 @@ export function createFactsOnlyStore(): FactsOnlyStore {
       between = happening;
     },
     load: async () => ({ revision: revision(), commits: [...commits], damaged: [] }),
-    async commit(changes, { account, expected, now }) {
+    async commit(changes, { account, expected, now, foretold }) {
       const happening = between;
       between = undefined;
       await happening?.();
       const isOvertaken = commits.slice(expected).some((commit) => commit.changes.some((change) => change.type !== "put_secret_version"));
       if (isOvertaken) throw new PosternError({ code: "conflict", what: "facts" });
       const commit: Commit = { revision: revision() + 1, account, at: now, changes: changes.map(withoutValues) };
+      await foretold?.(commit);
       commits.push(commit);
       return commit;
     },

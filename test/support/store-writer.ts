@@ -1,7 +1,8 @@
 /**
  * A process that writes to a store without pause and tells what was acknowledged, to be killed at any moment: `bun store-writer.ts <folder> <round>`.
  *
- * Prints one line per acknowledged step, at once: `opened`, `secret <name> <version> <value>`, `facts <revision> <count>`, `scope <generation>`, `root <epoch>`.
+ * Prints one line per acknowledged step, at once: `opened`, `secret <name> <version> <value>`, `facts <revision> <count>`, `keys <digest> <count>`,
+ * `scope <generation>`, `root <epoch>`.
  * A line is printed after the promise resolved, and by a synchronous write: what is printed was acknowledged.
  */
 
@@ -56,6 +57,17 @@ function factsOf(step: number): readonly Change[] {
   });
 }
 
+/** So many that they are written in several slices of one transaction; the same names in each round, and another digest. */
+const keysPerLoad = 600;
+
+function keysOf(step: number): readonly Change[] {
+  const apiKeyDigest = `${round}-${step}`;
+  return Array.from({ length: keysPerLoad }, (_, index): Change => {
+    const credential = { role: parseRoleId(`acme:host:many/${index}`), apiKeyDigest, rotatedAt: clock.now() };
+    return { type: "put_credential", credential, apiKey: SecretBytes.ofText(apiKeyDigest) };
+  });
+}
+
 if (!loaded.commits.some(({ changes }) => changes.some(({ type }) => type === "put_account"))) {
   await store.commit([{ type: "put_account", account: { name: account, createdAt: clock.now() } }], {
     account,
@@ -79,6 +91,10 @@ for (let step = 1; ; step += 1) {
   if (step % 3 === 0) {
     const { revision } = await store.commit(factsOf(step), { account, expected: store.position().revision, now: clock.now() });
     say(`facts ${revision} ${factsPerLoad}`);
+  }
+  if (step % 20 === 2) {
+    await store.commit(keysOf(step), { account, expected: store.position().revision, now: clock.now() });
+    say(`keys ${round}-${step} ${keysPerLoad}`);
   }
   if (step % 5 === 0) {
     const { generation } = await keyring.rotateScope(account);

@@ -57,6 +57,43 @@ describe("the database engine", () => {
     await engine.close();
   });
 
+  test("writes many statements with other work let through in between, and nobody sees half of them", async () => {
+    const { engine } = await openWithTable();
+    const many = Array.from({ length: 1100 }, (_, n) => insert(n, Buffer.from("many")));
+    let turns = 0;
+    let isWritten = false;
+    const writing = engine.write(many).then(() => {
+      isWritten = true;
+    });
+    const reading = engine.select(all);
+    while (!isWritten) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns += 1;
+    }
+    await writing;
+    expect(turns).toBeGreaterThanOrEqual(4);
+    expect(await reading).toHaveLength(many.length);
+    // The same for a few that are large.
+    await engine.write([insert(2000, Buffer.alloc(3 << 20)), insert(2001, Buffer.alloc(3 << 20)), insert(2002, Buffer.alloc(1))]);
+    expect(await engine.select(all)).toHaveLength(many.length + 3);
+    await engine.close();
+  });
+
+  test("writes none of many statements when a late one fails, and heals when the disk was full", async () => {
+    const { engine } = await openWithTable();
+    await engine.write([insert(5000, Buffer.from("kept"))]);
+    const large = Array.from({ length: 600 }, (_, n) => insert(n, Buffer.alloc(2000)));
+    await engine.pragma("max_page_count=200");
+    expect(await failureFrom(() => engine.write(large))).toMatchObject({ code: "storage_full" });
+    expect(await engine.select(all)).toHaveLength(1);
+    expect(engine.isBroken()).toBe(false);
+    await engine.pragma("max_page_count=1000000");
+    const small = Array.from({ length: 600 }, (_, n) => insert(n, Buffer.from("x")));
+    expect(await failureFrom(() => engine.write([...small, insert(5000, Buffer.from("again"))]))).toMatchObject({ code: "internal" });
+    expect(await engine.select(all)).toHaveLength(1);
+    await engine.close();
+  });
+
   test("refuses a statement with too few or too many arguments, which libSQL would not", async () => {
     const { engine } = await openWithTable();
     for (const args of [[1], [1, Buffer.from("a"), Buffer.from("b")]]) {
