@@ -6,7 +6,7 @@
  */
 
 import { PosternError } from "../model/failures";
-import { type AccountName, accountOf, makeId, type ResourceId, type RoleId } from "../model/ids";
+import { type AccountName, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { Authenticator } from "../model/ports";
 import type { Caller, Change } from "../model/types";
 import { annotationChanges } from "./annotations";
@@ -15,6 +15,7 @@ import { type Authenticators, servicesOf } from "./authenticators";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { Page } from "./operations";
+import { assertKnownOwner } from "./owners";
 import type { Projection } from "./projection";
 import { everythingIn } from "./removal";
 import { writeTold } from "./told-write";
@@ -93,8 +94,10 @@ export function createAuthenticatorRecords({ projection, gate, authenticators, t
     const operators = makeId(account, "group", `conjur/${name}/operators`);
     // One that is declared without a value is an error to some authenticators, so only those are declared that must be or have one.
     const declared = authenticator.settings.filter((setting) => setting.required || values.has(setting.name));
+    const { owner = branch } = request;
+    if (owner !== branch && policy !== branch) assertKnownOwner(graph, caller, owner, account);
     const changes: readonly Change[] = [
-      ...(policy === branch ? [] : role(policy, ownerFor(graph, caller, request, branch))),
+      ...(policy === branch ? [] : role(policy, owner)),
       record(webservice, policy),
       record(status, policy),
       ...role(apps, policy),
@@ -123,14 +126,6 @@ export function createAuthenticatorRecords({ projection, gate, authenticators, t
     return servicesOf(graph, account, type)
       .filter(({ service }) => (service === "") === isSingular)
       .map(({ service }) => ({ account, authenticator: type, ...(service === "" ? {} : { service }) }));
-  }
-
-  /** Who may be named as an owner: whom the caller sees or is. Whoever else is not there. */
-  function ownerFor(graph: Graph, caller: Caller, { owner, id }: AuthenticatorRequest, branch: RoleId): RoleId {
-    if (owner === undefined) return branch;
-    const isKnown = graph.role(owner) !== undefined && (graph.sees(caller.role, owner) || graph.held(caller.role).has(owner));
-    if (isKnown && accountOf(owner) === id.account) return owner;
-    throw new PosternError({ code: "not_found", target: owner, hidden: graph.role(owner) !== undefined, because: "owner_missing" });
   }
 
   return {

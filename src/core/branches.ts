@@ -13,6 +13,7 @@ import { annotationChanges } from "./annotations";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { BranchChange, BranchQuery, BranchRequest, BranchView, Page } from "./operations";
+import { assertKnownOwner } from "./owners";
 import { reservedNameProblem } from "./policy/names";
 import type { Projection } from "./projection";
 import { everythingIn } from "./removal";
@@ -28,11 +29,8 @@ export interface Branches {
 }
 
 export function createBranches({ projection, gate }: { readonly projection: Projection; readonly gate: Gate }): Branches {
-  /** Who may be named as an owner: whom the caller sees or is. Whoever else is not there. */
   function assertOwner(graph: Graph, caller: Caller, owner: RoleId, branch: RoleId): void {
-    const isKnown = graph.role(owner) !== undefined && (graph.sees(caller.role, owner) || graph.held(caller.role).has(owner));
-    if (!isKnown || accountOf(owner) !== accountOf(branch))
-      throw new PosternError({ code: "not_found", target: owner, hidden: graph.role(owner) !== undefined, because: "owner_missing" });
+    assertKnownOwner(graph, caller, owner, accountOf(branch));
     if (graph.held(branch).has(owner))
       throw argument("owner", "a role that the branch does not itself own or belong to", "ownership_cycle");
   }

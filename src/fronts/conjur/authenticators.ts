@@ -14,33 +14,31 @@ import { dataOf, typed, typesByWord, valuesOf, wordOf } from "./authenticator-da
 import { statusFailures } from "./authenticator-status";
 import { switchFailures } from "./errors";
 import { accountName, assertSegment, noRoute, roleId } from "./names";
-import { beginVersionTwo, versionTwoBody, versionTwoFailures, versionTwoPage, versionTwoProblem, versionTwoWire } from "./v2";
+import {
+  AnnotationsMember,
+  beginVersionTwo,
+  NameMember,
+  OwnerMember,
+  versionTwoBody,
+  versionTwoFailures,
+  versionTwoPage,
+  versionTwoProblem,
+  versionTwoWire,
+} from "./v2";
 import { authenticatorsWire, empty, jsonWire, switchOf } from "./wire";
 
 /** What the one authenticator of a type without services is called. */
 const singularName = "default";
 const singularTypes: ReadonlySet<string> = new Set(["gcp"]);
-const ownerKinds = ["user", "host", "group", "policy"] as const;
 
-const Name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,60}$/, "1 to 60 letters, digits, '-' or '_'"));
-const Word = v.pipe(
-  v.string(),
-  v.minLength(1, "not empty"),
-  v.maxLength(120, "at most 120 characters"),
-  v.regex(/^[^<>']*$/, "without '<', '>' and \"'\""),
-);
-const Id = v.pipe(
-  v.string(),
-  v.check((id) => identifierProblem(id) === undefined, "a canonical name"),
-);
 const NewAuthenticator = v.intersect([
   typed,
   v.strictObject({
     type: v.string(),
-    name: Name,
+    name: NameMember,
     enabled: v.optional(v.boolean(), true),
-    owner: v.optional(v.strictObject({ kind: v.picklist(ownerKinds), id: Id })),
-    annotations: v.optional(v.record(Word, Word)),
+    owner: v.optional(OwnerMember),
+    annotations: v.optional(AnnotationsMember),
     data: v.optional(v.unknown()),
   }),
 ]);

@@ -9,14 +9,18 @@
 import * as v from "valibot";
 import type { BranchView, Broker } from "../../core/broker";
 import { PosternError } from "../../model/failures";
-import { type AccountName, identifierOf, identifierProblem, kindOf, type ResourceId, type RoleId } from "../../model/ids";
+import { type AccountName, identifierOf, kindOf, type ResourceId, type RoleId } from "../../model/ids";
 import { decodeOnce } from "../form";
 import { type FailureTable, print } from "../front";
 import type { ConjurApp } from "./access";
 import { accountName, noRoute, roleId } from "./names";
 import {
+  AnnotationsMember,
   beginVersionTwo,
   branchMissing,
+  IdMember,
+  NameMember,
+  OwnerMember,
   versionTwoBody,
   versionTwoFailures,
   versionTwoPage,
@@ -27,34 +31,22 @@ import { empty } from "./wire";
 
 const deepest = 15;
 const longestPath = 950;
-const ownerKinds = ["user", "host", "group", "policy"] as const;
 const memberKinds = ["user", "host", "group"] as const;
 
-const Name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,60}$/, "1 to 60 letters, digits, '-' or '_'"));
 const Path = v.pipe(
   v.string(),
   v.regex(/^(?:\/|\/?[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*)$/, "a path of letters, digits, '-' and '_'"),
   v.maxLength(longestPath, `at most ${longestPath} characters`),
   v.check((path) => path.split("/").length <= deepest, `at most ${deepest} levels deep`),
 );
-const Id = v.pipe(
-  v.string(),
-  v.check((id) => identifierProblem(id) === undefined, "a canonical name"),
-);
-const Word = v.pipe(
-  v.string(),
-  v.minLength(1, "not empty"),
-  v.maxLength(120, "at most 120 characters"),
-  v.regex(/^[^<>']*$/, "without '<', '>' and \"'\""),
-);
 const optional = {
-  owner: v.optional(v.strictObject({ kind: v.picklist(ownerKinds), id: Id })),
-  annotations: v.optional(v.record(Word, Word)),
+  owner: v.optional(OwnerMember),
+  annotations: v.optional(AnnotationsMember),
 };
-const NewBranch = v.strictObject({ name: Name, branch: Path, ...optional });
+const NewBranch = v.strictObject({ name: NameMember, branch: Path, ...optional });
 // Earlier Go clients send the whole branch, and its path in the place of the branch above.
-const ChangedBranch = v.strictObject({ name: v.optional(Name), branch: v.optional(Path), ...optional });
-const Member = v.strictObject({ kind: v.picklist(memberKinds), id: Id });
+const ChangedBranch = v.strictObject({ name: v.optional(NameMember), branch: v.optional(Path), ...optional });
+const Member = v.strictObject({ kind: v.picklist(memberKinds), id: IdMember });
 
 export function addBranches(app: ConjurApp, broker: Broker): void {
   app.post("/branches/:account", async (c) => {
@@ -150,10 +142,7 @@ function assertSame(branch: RoleId, name: string | undefined, path: string | und
   if (name !== undefined && name !== ownName) throw argument("name", "that of the branch");
 }
 
-function ownerIn(
-  account: AccountName,
-  owner: { readonly kind: (typeof ownerKinds)[number]; readonly id: string } | undefined,
-): { readonly owner?: RoleId } {
+function ownerIn(account: AccountName, owner: v.InferOutput<typeof OwnerMember> | undefined): { readonly owner?: RoleId } {
   return owner === undefined ? {} : { owner: roleId(account, owner.kind, owner.id) };
 }
 

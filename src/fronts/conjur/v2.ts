@@ -9,7 +9,7 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import { PosternError } from "../../model/failures";
-import type { ResourceId } from "../../model/ids";
+import { identifierProblem, type ResourceId } from "../../model/ids";
 import type { Caller } from "../../model/types";
 import { type Form, queryOf } from "../form";
 import type { FailureOf, FailureTable, Wire } from "../front";
@@ -52,6 +52,22 @@ export function versionTwoWire(status: number, value: unknown): Wire {
 export function versionTwoProblem(status: number, message: string): Wire {
   return versionTwoWire(status, { code: String(status), message });
 }
+
+/** A single name: `db-1`. */
+export const NameMember = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,60}$/, "1 to 60 letters, digits, '-' or '_'"));
+/** The name of somebody who need not lie in a branch: whatever a policy may call them. */
+export const IdMember = v.pipe(
+  v.string(),
+  v.check((id) => identifierProblem(id) === undefined, "a canonical name"),
+);
+export const OwnerMember = v.strictObject({ kind: v.picklist(["user", "host", "group", "policy"]), id: IdMember });
+const Word = v.pipe(
+  v.string(),
+  v.minLength(1, "not empty"),
+  v.maxLength(120, "at most 120 characters"),
+  v.regex(/^[^<>']*$/, "without '<', '>' and \"'\""),
+);
+export const AnnotationsMember = v.record(Word, Word);
 
 /** The JSON body by its schema. Throws `malformed`: without a kind where it is no JSON object, of kind `argument` where a member is wrong or unknown. */
 export async function versionTwoBody<const Schema extends v.GenericSchema>(
