@@ -91,6 +91,10 @@ async function prove(client: Client): Promise<Result> {
     const counts = values.strict === true ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
     return { client, ...counts, remark: `not installed: ${installed.missing}` };
   }
+  if ("broken" in installed) {
+    console.log(`cannot be built: ${installed.broken}`);
+    return { client, passed: 0, failed: 1, skipped: 0, remark: `broken: ${installed.broken}` };
+  }
   const ready = performance.now();
   say(`${client.name} ${client.version}: running its suite`);
   const outcome = await runSuite(client);

@@ -1,6 +1,7 @@
 /**
  * Installs a client below `.tools/conformance/<name>/`, once for each state of what pins it. The file that says so is written last, so that an interrupted
- * installation is done again. What cannot be installed here is told as a reason, not thrown: a place without Go is not a failure of the product.
+ * installation is done again. What cannot be installed here is told as a reason, not thrown: a place without Go is not a failure of the product. What does
+ * not build, or is not what its hash says, is.
  */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +11,9 @@ import type { Client, Source } from "./clients";
 export type Installed =
   | { readonly folder: string; readonly took: "nothing" | "a while" }
   /** Why the client cannot be had in this place. */
-  | { readonly missing: string };
+  | { readonly missing: string }
+  /** What is wrong with it, or with our driver of it, in every place. */
+  | { readonly broken: string };
 
 const root = resolve(import.meta.dir, "../..");
 const minutesAllowed = 5;
@@ -35,7 +38,7 @@ export async function install(client: Client): Promise<Installed> {
   mkdirSync(folder, { recursive: true });
   for (const step of stepsFor(client, suite, folder)) {
     const failure = await run(step);
-    if (failure !== undefined) return { missing: failure };
+    if (failure !== undefined) return step.isOurs === true || notAsPinned.test(failure) ? { broken: failure } : { missing: failure };
   }
   writeFileSync(stamp, state);
   return { folder, took: "a while" };
@@ -52,8 +55,12 @@ function given(variables: readonly string[], folder: string): Installed {
 interface Step {
   readonly command: readonly string[];
   readonly cwd: string;
-  readonly env?: Readonly<Record<string, string>>;
+  /** Nothing of the place can make it fail: it builds our driver, or compares hashes. */
+  readonly isOurs?: boolean;
 }
+
+/** What pip and go say of a package that is not the one that was pinned. */
+const notAsPinned = /do not match the hashes|checksum mismatch|security error/i;
 
 function programsFor(source: Source): readonly string[] {
   if (source.kind === "recorded" || source.kind === "given") return [];
@@ -66,7 +73,12 @@ function programsFor(source: Source): readonly string[] {
 function stepsFor(client: Client, suite: string, folder: string): readonly Step[] {
   const { source } = client;
   if (source.kind === "recorded" || source.kind === "program" || source.kind === "given") return [];
-  if (source.kind === "go") return [{ command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite }];
+  if (source.kind === "go") {
+    return [
+      { command: ["go", "mod", "download"], cwd: suite },
+      { command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite, isOurs: true },
+    ];
+  }
   if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
   return pythonSteps(source, suite, folder);
 }
@@ -109,10 +121,10 @@ function mavenSteps(client: Client, source: Extract<Source, { kind: "maven" }>, 
   const get = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", getGoal, `-Dartifact=${source.artifact}`, "-Dtransitive=false"];
   return [
     { command: [...get, `-Dmaven.repo.local=${repository}`], cwd: folder },
-    { command: ["sh", "-c", 'echo "$1  $2" | sha256sum --check --quiet', "sh", source.sha256, jar], cwd: folder },
+    { command: ["sh", "-c", 'echo "$1  $2" | sha256sum --check --quiet', "sh", source.sha256, jar], cwd: folder, isOurs: true },
     { command: ["mv", jar, local], cwd: folder },
     { command: ["rm", "-rf", repository], cwd: folder },
-    { command: ["javac", "-cp", local, "-d", folder, join(suite, "Driver.java")], cwd: folder },
+    { command: ["javac", "-cp", local, "-d", folder, join(suite, "Driver.java")], cwd: folder, isOurs: true },
   ];
 }
 
@@ -125,10 +137,9 @@ function stateOf(client: Client, suite: string): string {
 }
 
 /** What went wrong, in one line; nothing when it went well. */
-async function run({ command, cwd, env }: Step): Promise<string | undefined> {
+async function run({ command, cwd }: Step): Promise<string | undefined> {
   const child = Bun.spawn([...command], {
     cwd,
-    env: { ...process.env, ...env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
