@@ -36,6 +36,16 @@ export function createRateLimit(rate: Rate, clock: Clock): RateLimit {
   };
 }
 
+const maxKeyLength = 512;
+
+/**
+ * A key for what a client wrote, cut and copied: a piece of a text keeps the whole of it in memory, and ten thousand keys cut out of bodies of a mebibyte
+ * each would keep ten gibibytes.
+ */
+export function ownKey(written: string): string {
+  return Buffer.from(written.slice(0, maxKeyLength), "utf8").toString("utf8");
+}
+
 function dropOldest(buckets: Map<string, unknown>): void {
   const oldest = buckets.keys().next();
   if (oldest.done !== true) buckets.delete(oldest.value);

@@ -11,7 +11,7 @@ import type { RequestContext } from "../model/types";
 import { assertStatedLength, isChunked, withBody } from "./body-limit";
 import { type AddressReader, limitKeyOf } from "./client-address";
 import { type Dialect, type DialectRules, dialectOf, isPlainHost } from "./dialect";
-import { createInFlight, createRateLimit, type Rate } from "./limits";
+import { createInFlight, createRateLimit, ownKey, type Rate } from "./limits";
 import { createRequestIds } from "./request-id";
 
 export interface Limits {
@@ -185,7 +185,7 @@ function createEdge(deps: ReceptionDeps): FrontBindings["edge"] {
   return {
     admitLogin(context, identity) {
       // The address first: one that is held up cannot use up the attempts of identities.
-      const seconds = byAddress?.take(limitKeyOf(context.clientAddress)) || byIdentity?.take(identity.slice(0, maxIdentityLength)) || 0;
+      const seconds = byAddress?.take(limitKeyOf(context.clientAddress)) || byIdentity?.take(ownKey(identity)) || 0;
       if (seconds === 0) return;
       meter.rejected("login_rate");
       throw new PosternError({ code: "throttled", retryAfterSeconds: Math.max(1, Math.ceil(seconds)), because: "login_rate" });
@@ -194,8 +194,6 @@ function createEdge(deps: ReceptionDeps): FrontBindings["edge"] {
       logger.error("request_failed", { requestId: context.requestId, dialect: context.dialect, ...describe(error) }),
   };
 }
-
-const maxIdentityLength = 512;
 
 /** What may be logged of an error: its kind and where it arose. The message may quote what a client sent. */
 function describe(error: unknown): { readonly error: string; readonly at?: string; readonly cause?: string } {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createInFlight, createRateLimit } from "../../../src/server/limits";
+import { createInFlight, createRateLimit, ownKey } from "../../../src/server/limits";
 import { createRequestIds } from "../../../src/server/request-id";
 
 function manualClock() {
@@ -24,6 +24,17 @@ describe("a rate limit", () => {
   test("holds up one key and no other", () => {
     const limit = createRateLimit({ perSecond: 1, burst: 1 }, manualClock().clock);
     expect([limit.take("a"), limit.take("a"), limit.take("b")]).toEqual([0, 1, 0]);
+  });
+
+  test("keeps of a long name its start, and nothing of the request that it stood in", () => {
+    expect([ownKey("alice"), ownKey(`${"a".repeat(600)}b`), ownKey("Grüße/一")]).toEqual(["alice", "a".repeat(512), "Grüße/一"]);
+    const limit = createRateLimit({ perSecond: 1, burst: 1 }, manualClock().clock);
+    Bun.gc(true);
+    const before = process.memoryUsage().rss;
+    // Three hundred bodies of a mebibyte: pieces of them that share their memory would keep all of it.
+    for (let index = 0; index < 300; index += 1) limit.take(ownKey(decodeURIComponent(`${index}%20${"x".repeat(1 << 20)}`)));
+    Bun.gc(true);
+    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 2 ** 20);
   });
 
   test("forgets the key that was used longest ago when there are very many, and not a busy one", () => {
