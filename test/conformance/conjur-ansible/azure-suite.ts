@@ -1,7 +1,7 @@
 /** The lookup's own Azure flow, against the metadata service's fixed address. */
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { flowThatWorks, namespaceCommand, playAzureFlow } from "../support/azure-flow";
+import { flowThatWorks, namespaceCommand, playFlow } from "../support/namespace";
 import { azureService } from "../support/policies";
 import { ansibleEnvironment, driverCommand } from "./ansible";
 
@@ -11,7 +11,7 @@ const wrapper = namespaceCommand();
 
 describe.skipIf(wrapper === undefined)("Ansible's lookup on an Azure VM (needs a network namespace)", () => {
   test("logs in with the machine's identity", async () => {
-    const report = await playAzureFlow(wrapper ?? [], {
+    const report = await playFlow(wrapper ?? [], "azure", {
       command: driverCommand,
       connect: ["from environment"],
       isPersistent: true,

@@ -1,8 +1,8 @@
 /** The Go client's Azure flow, which it plays by itself: it asks the metadata service at its fixed address, and logs in with what it gets. */
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { flowThatWorks, namespaceCommand, playAzureFlow } from "../support/azure-flow";
 import { installedFile } from "../support/client";
+import { flowThatWorks, namespaceCommand, playFlow } from "../support/namespace";
 import { azureService } from "../support/policies";
 
 setDefaultTimeout(60_000);
@@ -14,7 +14,7 @@ describe.skipIf(wrapper === undefined)("the Go client on an Azure VM (needs a ne
     ["as settings name it", {}],
     ["with the prefix of a host written out", { CONJUR_AUTHN_JWT_HOST_ID: "host/azure-apps/azureVM" }],
   ])("logs in with the machine's identity, %s", async (_title, more) => {
-    const report = await playAzureFlow(wrapper ?? [], {
+    const report = await playFlow(wrapper ?? [], "azure", {
       command: [installedFile("conjur-api-go", "driver")],
       connect: ["from environment"],
       env: {

@@ -1,13 +1,13 @@
-/** Runs inside the namespace of `azure-flow.ts`: a deployment, the metadata service at its own address, the client. Prints what came of it as JSON. */
+/** Runs inside the place that `namespace.ts` makes: a deployment, Azure's metadata service at its own address, the client. */
 
 import { secretsPolicy } from "../../../scripts/walkthrough/policies";
-import type { AzureFlow, AzureFlowReport } from "./azure-flow";
 import { startDeployment } from "./deployment";
-import { startDriver } from "./driver";
 import { administratorOf } from "./http";
+import type { CloudFlow } from "./namespace";
 import { appsPolicy, authenticatorPolicy, azureService, grantPolicy } from "./policies";
+import { playClient } from "./scene";
 
-const flow: AzureFlow = JSON.parse(process.argv[2] ?? "");
+const flow: CloudFlow = JSON.parse(process.argv[2] ?? "");
 const deployment = await startDeployment({ tls: "authority", env: { CONJUR_AUTHENTICATORS: `authn,authn-azure/${azureService}` } });
 const machine = deployment.azure.machine("ad");
 const metadata = relay("169.254.169.254", 80, Number(new URL(machine.url).port));
@@ -17,25 +17,9 @@ for (const text of [authenticatorPolicy, appsPolicy(deployment.azure), grantPoli
 await http.set(`conjur/authn-azure/${azureService}/provider-uri`, deployment.azure.tenant().providerUris.v1);
 await http.set("secrets/test-variable", "test-secret");
 
-const filled = Object.entries(flow.env).map(([name, value]) => [name, fill(value)]);
-const driver = startDriver({ command: flow.command, cwd: deployment.folder("client"), env: Object.fromEntries(filled) });
-const connected = await driver.call(...flow.connect);
-const report: AzureFlowReport = {
-  connected,
-  whoami: await driver.call("whoami"),
-  secret: await driver.call("get", "secrets/test-variable"),
-  ...(flow.isPersistent === true ? {} : { hidden: await driver.call("get", "secrets/somebody-elses") }),
-  tokenRequests: machine.requests("token"),
-};
-process.stdout.write(JSON.stringify(report));
-await driver.stop();
+await playClient(deployment, flow, () => machine.requests("token"));
 metadata.stop(true);
 process.exit(await deployment.stop());
-
-function fill(value: string): string {
-  const { url, account, caFile } = deployment;
-  return value.replace("SERVER_URL", url).replace("SERVER_ACCOUNT", account).replace("SERVER_CA_FILE", caFile);
-}
 
 /** Hands the bytes of each connection on to a port of loopback, and those of the answer back. */
 function relay(hostname: string, port: number, to: number) {
