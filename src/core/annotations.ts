@@ -13,6 +13,12 @@ export function annotationChanges(resource: ResourceId, annotations: ReadonlyMap
       const expected = `names and values that a policy may have, and one ${problem}`;
       throw new PosternError({ code: "malformed", where: "annotations", expected, kind: "argument", because: "annotation" });
     }
-    return { type: "put_annotation", annotation: { resource, name, value, ...(policy === undefined ? {} : { policy }) } };
+    return {
+      type: "put_annotation",
+      annotation: { resource, name: copied(name), value: copied(value), ...(policy === undefined ? {} : { policy }) },
+    };
   });
 }
+
+/** A piece of a text keeps the whole of it in memory, here for as long as the annotation stands. */
+const copied = (text: string): string => Buffer.from(text, "utf8").toString("utf8");
