@@ -21,6 +21,7 @@ from conjur_api.models import (
 )
 from conjur_api.providers import (
     AuthnAuthenticationStrategy,
+    AWSIAMAuthenticationStrategy,
     AzureAuthenticationStrategy,
     JWTAuthenticationStrategy,
     SimpleCredentialsProvider,
@@ -44,6 +45,7 @@ CONNECTIONS = {
     "with password": lambda username, password: with_credentials(username, password=password),
     "with key": lambda username, key: with_credentials(username, api_key=key),
     "with jwt": lambda service, jwt: connect(JWTAuthenticationStrategy(jwt), service),
+    "with iam": lambda host, service, region: connect(AWSIAMAuthenticationStrategy(host, service, region), service),
     "with azure": lambda service, host: connect(AzureAuthenticationStrategy(host), service),
 }
 

@@ -24,7 +24,7 @@ export interface CloudFlowReport {
   readonly whoami: Answer;
   readonly secret: Answer;
   readonly hidden?: Answer;
-  /** How often the metadata service was asked for a token. */
+  /** How often the cloud was asked for a proof, or to verify one. */
   readonly tokenRequests: number;
 }
 
@@ -39,7 +39,7 @@ const wrappers = [
   ["unshare", "--net", "--mount"],
   ["unshare", "--net", "--mount", "--map-root-user"],
 ];
-const names = `127.0.0.1 localhost accounts.google.com www.googleapis.com
+const names = `127.0.0.1 localhost accounts.google.com www.googleapis.com sts.eu-west-1.amazonaws.com
 169.254.169.254 metadata metadata.google.internal
 `;
 const bring = 'ip link set lo up && ip address add 169.254.169.254/32 dev lo && mount --bind "$1" /etc/hosts && shift';
@@ -51,7 +51,7 @@ export function namespaceCommand(): readonly string[] | undefined {
 }
 
 /** Plays the flow on a machine of that cloud, in a place made by `wrapper`. */
-export function playFlow(wrapper: readonly string[], cloud: "azure" | "google", flow: CloudFlow): Promise<CloudFlowReport> {
+export function playFlow(wrapper: readonly string[], cloud: "azure" | "google" | "aws", flow: CloudFlow): Promise<CloudFlowReport> {
   return withHosts(async (hosts) => {
     const program = [process.execPath, join(import.meta.dir, `${cloud}-scene.ts`), JSON.stringify(flow)];
     const child = Bun.spawn([...wrapper, "sh", "-c", `${bring} && exec "$@"`, "sh", hosts, ...program], {
