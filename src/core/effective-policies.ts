@@ -11,11 +11,11 @@ import { effectiveStatements } from "./policy/effective";
 
 export function createEffectivePolicies({ gate }: { readonly gate: Gate }) {
   return (caller: Caller, { policy, depth, limit, format }: EffectivePolicyQuery): Promise<string> =>
-    gate.release(caller, { operation: "policy.read", resource: policy }, (graph) => {
+    gate.release(caller, { operation: "policy.read", resource: policy }, async (graph) => {
       assertOwner(graph, caller, policy);
       const held = graph.held(caller.role);
       const isVisible = (id: ResourceId): boolean => graph.sees(caller.role, id) || (isRoleId(id) && held.has(id));
-      const statements = effectiveStatements(graph, policy, { depth, limit, isVisible });
+      const statements = await effectiveStatements(graph, policy, { depth, limit, isVisible });
       return format === "json" ? policyJson(statements) : policyYaml(statements);
     });
 }

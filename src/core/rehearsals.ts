@@ -7,6 +7,7 @@ import type { Graph } from "./graph";
 import type { PolicyLoad, PolicyRehearsal } from "./operations";
 import { type Effect, effectOf, type RecordState } from "./policy/effect";
 import type { PlanOutput } from "./policy/task";
+import { createPace } from "./slices";
 
 /** The effect of a plan, as the caller may know it. Throws `policy_invalid` for a text that would not load. */
 export async function rehearse(graph: Graph, caller: Caller, load: PolicyLoad, planned: PlanOutput): Promise<PolicyRehearsal> {
@@ -18,7 +19,8 @@ export async function rehearse(graph: Graph, caller: Caller, load: PolicyLoad, p
 }
 
 /** What the caller does not see keeps its place in the lists, without anything that is said of it. */
-function redacted({ created, updated, deleted }: Effect, graph: Graph, caller: Caller): PolicyRehearsal {
+async function redacted({ created, updated, deleted }: Effect, graph: Graph, caller: Caller): Promise<PolicyRehearsal> {
+  const pace = createPace(recordsPerSlice);
   const isNew = new Set(created.map(({ id }) => id));
   const hidden = new Set<ResourceId>();
   function isHidden(id: ResourceId): boolean {
@@ -35,10 +37,21 @@ function redacted({ created, updated, deleted }: Effect, graph: Graph, caller: C
     if (record.policy !== undefined) isHidden(record.policy);
     return record;
   }
-  return {
-    created: created.map(shown),
-    updated: updated.map(({ before, after }) => ({ before: shown(before), after: shown(after) })),
-    deleted: deleted.map(shown),
-    hidden,
-  };
+  async function allShown(records: readonly RecordState[]): Promise<readonly RecordState[]> {
+    const all: RecordState[] = [];
+    for (const record of records) {
+      await pace();
+      all.push(shown(record));
+    }
+    return all;
+  }
+  const changed: { before: RecordState; after: RecordState }[] = [];
+  for (const { before, after } of updated) {
+    await pace();
+    changed.push({ before: shown(before), after: shown(after) });
+  }
+  return { created: await allShown(created), updated: changed, deleted: await allShown(deleted), hidden };
 }
+
+/** So many are judged in some ten milliseconds. */
+const recordsPerSlice = 500;

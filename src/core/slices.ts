@@ -9,3 +9,14 @@ export function nextTurn(): Promise<void> {
     setImmediate(resolve);
   });
 }
+
+/** To be awaited after every step of a long walk: gives the others their turn after so many, and is nothing in between. */
+export function createPace(stepsAtOnce = stepsPerSlice): () => Promise<void> {
+  let steps = 0;
+  return () => {
+    steps += 1;
+    return steps % stepsAtOnce === 0 ? nextTurn() : atOnce;
+  };
+}
+
+const atOnce: Promise<void> = Promise.resolve();

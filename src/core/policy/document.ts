@@ -1,5 +1,7 @@
 /** Policy text as a tree, and its two spellings: the language itself, and JSON. */
 
+import { createPace } from "../slices";
+
 /** A scalar, a list, a mapping (in order), or a value with a tag: `!group /ops` is `{ tag: "group", value: "/ops" }`. */
 export type PolicyNode = string | PolicyTag | readonly PolicyNode[] | PolicyMapping;
 
@@ -12,50 +14,81 @@ export interface PolicyTag {
 export type PolicyMapping = ReadonlyMap<string, PolicyNode>;
 
 /** The text of a list of statements, as one YAML document. A record of which there is only an id is written in one line. */
-export function policyYaml(statements: readonly PolicyTag[]): string {
+export async function policyYaml(statements: readonly PolicyTag[]): Promise<string> {
   if (statements.length === 0) return "---\n[]\n";
-  return `---\n${listLines(statements, "").join("\n")}\n`;
+  const lines = ["---"];
+  await addList(statements, "", { lines, pace: createPace(nodesPerSlice) });
+  return `${lines.join("\n")}\n`;
 }
 
 /** Each tag as an object with one member: `[{"policy":{"id":"app","body":[{"host":{"id":"web"}}]}}]`. */
-export function policyJson(statements: readonly PolicyTag[]): string {
-  return JSON.stringify(statements.map(plain));
+export async function policyJson(statements: readonly PolicyTag[]): Promise<string> {
+  return jsonText(statements, createPace(nodesPerSlice));
 }
 
-function plain(node: PolicyNode): unknown {
-  if (typeof node === "string") return node;
-  if (isList(node)) return node.map(plain);
-  if (isMapping(node)) return Object.fromEntries([...node].map(([name, value]) => [name, plain(value)]));
-  return { [node.tag]: plain(node.value) };
+/** So many statements or attributes take some ten milliseconds. */
+const nodesPerSlice = 2000;
+
+type Pace = ReturnType<typeof createPace>;
+
+async function jsonText(node: PolicyNode, pace: Pace): Promise<string> {
+  if (typeof node === "string") return JSON.stringify(node);
+  await pace();
+  const parts: string[] = [];
+  if (isList(node)) {
+    for (const item of node) parts.push(await jsonText(item, pace));
+    return `[${parts.join(",")}]`;
+  }
+  const members: PolicyMapping = isMapping(node) ? node : new Map([[node.tag, node.value]]);
+  for (const [name, value] of members) parts.push(`${JSON.stringify(name)}:${await jsonText(value, pace)}`);
+  return `{${parts.join(",")}}`;
 }
 
-function listLines(items: readonly PolicyNode[], indent: string): readonly string[] {
-  return items.flatMap((item) => {
-    const [first = "", ...rest] = valueLines(item, `${indent}  `);
-    return [`${indent}- ${first}`, ...rest];
-  });
+/** The lines of a document, as far as it is written. */
+interface Page {
+  readonly lines: string[];
+  readonly pace: Pace;
 }
 
-/** The lines of a value; the first goes behind what introduces it, the others are indented by `indent`. */
-function valueLines(node: PolicyNode, indent: string): readonly string[] {
-  if (typeof node === "string") return [scalar(node)];
-  if (isList(node))
-    return node.every((each) => typeof each === "string") ? [`[${node.map(scalar).join(", ")}]`] : ["", ...listLines(node, indent)];
-  if (isMapping(node)) return ["", ...mappingLines(node, indent)];
-  const { tag, value } = node;
-  if (typeof value === "string") return [`!${tag} ${scalar(value)}`];
-  if (!isMapping(value)) return [`!${tag}`, ...valueLines(value, indent)];
-  const id = value.get("id");
-  if (value.size === 1 && typeof id === "string") return [`!${tag} ${scalar(id)}`];
-  return [`!${tag}`, ...mappingLines(value, indent)];
+async function addList(items: readonly PolicyNode[], indent: string, page: Page): Promise<void> {
+  for (const item of items) {
+    await page.pace();
+    await addValue(item, `${indent}- `, `${indent}  `, page);
+  }
 }
 
-function mappingLines(mapping: PolicyMapping, indent: string): readonly string[] {
-  return [...mapping].flatMap(([name, value]) => {
+/** Adds a value behind what introduces it on its first line; its further lines are indented by `indent`. */
+async function addValue(node: PolicyNode, introduction: string, indent: string, page: Page): Promise<void> {
+  const { lines } = page;
+  if (typeof node === "string") lines.push(introduction + scalar(node));
+  else if (isList(node)) {
+    if (node.every((each) => typeof each === "string")) lines.push(`${introduction}[${node.map(scalar).join(", ")}]`);
+    else {
+      lines.push(introduction.trimEnd());
+      await addList(node, indent, page);
+    }
+  } else if (isMapping(node)) {
+    lines.push(introduction.trimEnd());
+    await addMapping(node, indent, page);
+  } else await addTagged(node, introduction, indent, page);
+}
+
+async function addTagged({ tag, value }: PolicyTag, introduction: string, indent: string, page: Page): Promise<void> {
+  const { lines } = page;
+  const id = isMapping(value) && value.size === 1 ? value.get("id") : value;
+  if (typeof id === "string") lines.push(`${introduction}!${tag} ${scalar(id)}`);
+  else {
+    lines.push(`${introduction}!${tag}`);
+    if (isMapping(value)) await addMapping(value, indent, page);
+    else await addValue(value, indent, indent, page);
+  }
+}
+
+async function addMapping(mapping: PolicyMapping, indent: string, page: Page): Promise<void> {
+  for (const [name, value] of mapping) {
     // A list stands at the depth of its own name, a mapping one deeper.
-    const [first = "", ...rest] = valueLines(value, isList(value) ? indent : `${indent}  `);
-    return [first === "" ? `${indent}${scalar(name)}:` : `${indent}${scalar(name)}: ${first}`, ...rest];
-  });
+    await addValue(value, `${indent}${scalar(name)}: `, isList(value) ? indent : `${indent}  `, page);
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
 import { isRoleId, type ResourceId, type RoleId } from "../../model/ids";
 import type { Annotation, Change, Grant, Permit } from "../../model/types";
 import type { Graph } from "../graph";
-import { nextTurn, stepsPerSlice } from "../slices";
+import { createPace } from "../slices";
 
 /** A record as far as policy texts can say something of it. Sorted, so that equal records are equal texts. */
 export interface RecordState {
@@ -30,20 +30,22 @@ export interface Effect {
   readonly deleted: readonly RecordState[];
 }
 
+/** So many are compared in some ten milliseconds. */
+const recordsPerSlice = 500;
+
 /** `after` is `before` with the changes. Each list is sorted by id. */
 export async function effectOf(before: Graph, after: Graph, changes: readonly Change[]): Promise<Effect> {
   const created: RecordState[] = [];
   const updated: { before: RecordState; after: RecordState }[] = [];
   const deleted: RecordState[] = [];
-  let steps = 0;
-  for (const id of [...touchedBy(changes, before)].sort()) {
+  const pace = createPace(recordsPerSlice);
+  for (const id of [...(await touchedBy(changes, before))].sort()) {
+    await pace();
     const [earlier, later] = [recordState(before, id), recordState(after, id)];
     if (earlier === undefined && later !== undefined) created.push(later);
     else if (earlier !== undefined && later === undefined) deleted.push(earlier);
     else if (earlier !== undefined && later !== undefined && JSON.stringify(earlier) !== JSON.stringify(later))
       updated.push({ before: earlier, after: later });
-    steps += 1;
-    if (steps % stepsPerSlice === 0) await nextTurn();
   }
   return { created, updated, deleted };
 }
@@ -68,9 +70,11 @@ export function recordState(graph: Graph, id: ResourceId): RecordState | undefin
 }
 
 /** Every record that a change names, and those at the other ends of what goes with a removed one. */
-function touchedBy(changes: readonly Change[], before: Graph): ReadonlySet<ResourceId> {
+async function touchedBy(changes: readonly Change[], before: Graph): Promise<ReadonlySet<ResourceId>> {
   const touched = new Set<ResourceId>();
+  const pace = createPace();
   for (const change of changes) {
+    await pace();
     switch (change.type) {
       case "put_resource":
         touched.add(change.resource.id);

@@ -10,6 +10,7 @@ import { PosternError } from "../../model/failures";
 import { accountOf, identifierOf, isRoleId, type Kind, kindOf, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { Permit, Resource } from "../../model/types";
 import type { Graph } from "../graph";
+import { createPace } from "../slices";
 import type { PolicyMapping, PolicyNode, PolicyTag } from "./document";
 
 export interface EffectiveOptions {
@@ -24,6 +25,9 @@ export interface EffectiveOptions {
 /** Kinds in the order of a body. */
 const bodyOrder: readonly Kind[] = ["user", "policy", "variable", "webservice", "host", "layer", "host_factory", "group"];
 
+/** So many take some ten milliseconds. */
+const recordsPerSlice = 500;
+
 /** Attributes that are kept as annotations. */
 const attributes: ReadonlyMap<string, string> = new Map([
   ["conjur/kind", "kind"],
@@ -32,16 +36,24 @@ const attributes: ReadonlyMap<string, string> = new Map([
   ["conjur/gidnumber", "gidnumber"],
 ]);
 
-/** The statements of the root policy, or one `!policy` for any other branch. */
-export function effectiveStatements(graph: Graph, policy: RoleId, options: EffectiveOptions): readonly PolicyTag[] {
+/** The statements of the root policy, or one `!policy` for any other branch. Large branches are told in slices. */
+export async function effectiveStatements(graph: Graph, policy: RoleId, options: EffectiveOptions): Promise<readonly PolicyTag[]> {
   const account = accountOf(policy);
   const root = makeId(account, "policy", "root");
-  // The account's administrator, who owns itself, comes with the account and not by policy.
-  const all = [...graph.resources(account)].filter(
-    ({ id, owner }) => bodyOrder.includes(kindOf(id)) && owner !== id && (id === policy || options.isVisible(id)),
-  );
+  const pace = createPace(recordsPerSlice);
+  const all: Resource[] = [];
+  for (const resource of graph.resources(account)) {
+    await pace();
+    const { id, owner } = resource;
+    // The account's administrator, who owns itself, comes with the account and not by policy.
+    if (bodyOrder.includes(kindOf(id)) && owner !== id && (id === policy || options.isVisible(id))) all.push(resource);
+  }
   const places = createPlaces(all, root);
-  const inBranch = all.filter(({ id }) => id !== root && places.isWithin(id, policy));
+  const inBranch: Resource[] = [];
+  for (const resource of all) {
+    await pace();
+    if (resource.id !== root && places.isWithin(resource.id, policy)) inBranch.push(resource);
+  }
   if (inBranch.length > options.limit)
     throw new PosternError({
       code: "malformed",
@@ -52,13 +64,21 @@ export function effectiveStatements(graph: Graph, policy: RoleId, options: Effec
     });
   const byPolicy = Map.groupBy(inBranch, ({ id }) => places.policyOf(id));
 
-  function bodyOf(parent: RoleId, depth: number): readonly PolicyTag[] {
-    const records = (byPolicy.get(parent) ?? []).toSorted(byKindAndId);
-    const printed = records.map((record) => recordTag(record, parent, depth));
-    return [...printed, ...records.flatMap(({ id }) => grantsOf(id, parent)), ...records.flatMap(({ id }) => permitsOf(id, parent))];
+  async function bodyOf(parent: RoleId, depth: number): Promise<readonly PolicyTag[]> {
+    const records = sortedByKindAndId(byPolicy.get(parent) ?? []);
+    const printed: PolicyTag[] = [];
+    const grants: PolicyTag[] = [];
+    const permits: PolicyTag[] = [];
+    for (const record of records) {
+      await pace();
+      printed.push(await recordTag(record, parent, depth));
+      grants.push(...grantsOf(record.id, parent));
+      permits.push(...permitsOf(record.id, parent));
+    }
+    return printed.concat(grants, permits);
   }
 
-  function recordTag({ id, owner }: Resource, parent: RoleId, depth: number): PolicyTag {
+  async function recordTag({ id, owner }: Resource, parent: RoleId, depth: number): Promise<PolicyTag> {
     const kind = kindOf(id);
     const defaultOwner = parent === root ? graph.resource(root)?.owner : parent;
     const members = new Map<string, PolicyNode>([["id", places.relative(id, parent)]]);
@@ -73,7 +93,7 @@ export function effectiveStatements(graph: Graph, policy: RoleId, options: Effec
     const networks = isRoleId(id) ? (graph.restriction(id)?.networks ?? []) : [];
     if (networks.length > 0) members.set("restricted_to", [...networks].sort());
     if (kind === "policy" && isRoleId(id) && depth > 0) {
-      const body = bodyOf(id, depth - 1);
+      const body = await bodyOf(id, depth - 1);
       if (body.length > 0) members.set("body", body);
     }
     return { tag: tagOf(kind), value: members };
@@ -152,7 +172,7 @@ export function effectiveStatements(graph: Graph, policy: RoleId, options: Effec
   if (policy === root) return bodyOf(root, options.depth);
   const record = graph.resource(policy);
   if (record === undefined) throw new PosternError({ code: "not_found", target: policy });
-  return [recordTag(record, places.policyOf(policy), options.depth + 1)];
+  return [await recordTag(record, places.policyOf(policy), options.depth + 1)];
 }
 
 function absolute(id: ResourceId): PolicyTag {
@@ -161,9 +181,9 @@ function absolute(id: ResourceId): PolicyTag {
 
 const tagOf = (kind: Kind): string => kind.replace("_", "-");
 
-function byKindAndId(left: Resource, right: Resource): number {
-  const order = bodyOrder.indexOf(kindOf(left.id)) - bodyOrder.indexOf(kindOf(right.id));
-  return order !== 0 ? order : left.id < right.id ? -1 : 1;
+function sortedByKindAndId(records: readonly Resource[]): readonly Resource[] {
+  const byKind = Map.groupBy(records, ({ id }) => kindOf(id));
+  return bodyOrder.flatMap((kind) => (byKind.get(kind) ?? []).sort((left, right) => (left.id < right.id ? -1 : 1)));
 }
 
 interface Places {

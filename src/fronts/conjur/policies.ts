@@ -36,7 +36,7 @@ export function addPolicies(app: ConjurApp, broker: Broker): void {
     const load = { policy, mode: policyModes.get(c.req.method) ?? "create", text };
     if (!isRehearsal) return print(policyOutcomeWire(await broker.loadPolicy(caller, load)));
     c.set("failures", rehearsalFailures(id));
-    return print(rehearsalWire(await broker.rehearsePolicy(caller, load)));
+    return print(await rehearsalWire(await broker.rehearsePolicy(caller, load)));
   });
 
   app.get("/policies/:account/policy/:id{.+}", async (c) => {
@@ -58,16 +58,24 @@ function wantsRehearsal(query: Form): boolean {
   return query.one("dryRun")?.trim().toLowerCase() === "true";
 }
 
-function rehearsalWire({ created, updated, deleted, hidden }: PolicyRehearsal): Wire {
+/** A large load has tens of thousands of records: they are encoded in slices, with other requests served in between. */
+async function rehearsalWire({ created, updated, deleted, hidden }: PolicyRehearsal): Promise<Wire> {
   const shown = (id: ResourceId): string => (hidden.has(id) ? `${accountOf(id)}:${kindOf(id)}:[REDACTED]` : id);
-  const items = (records: readonly RecordState[]) => ({ items: records.map((record) => recordJson(record, shown)) });
-  return jsonWire(200, {
-    status: "Valid YAML",
-    created: items(created),
-    updated: { before: items(updated.map(({ before }) => before)), after: items(updated.map(({ after }) => after)) },
-    deleted: items(deleted),
-  });
+  async function items(records: readonly RecordState[]): Promise<string> {
+    const texts: string[] = [];
+    for (const record of records) {
+      texts.push(JSON.stringify(recordJson(record, shown)));
+      if (texts.length % recordsPerSlice === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return `{"items":[${texts.join(",")}]}`;
+  }
+  const before = await items(updated.map((each) => each.before));
+  const after = await items(updated.map((each) => each.after));
+  const lists = `"created":${await items(created)},"updated":{"before":${before},"after":${after}},"deleted":${await items(deleted)}`;
+  return { status: 200, headers: { "content-type": "application/json; charset=utf-8" }, body: `{"status":"Valid YAML",${lists}}` };
 }
+
+const recordsPerSlice = 500;
 
 type Shown = (id: ResourceId) => string;
 
