@@ -3,7 +3,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { flowThatWorks, namespaceCommand, playFlow } from "../support/namespace";
 import { azureService } from "../support/policies";
-import { ansibleEnvironment, driverCommand } from "./ansible";
+import { ansibleFlow } from "./ansible";
 
 setDefaultTimeout(60_000);
 
@@ -11,20 +11,11 @@ const wrapper = namespaceCommand();
 
 describe.skipIf(wrapper === undefined)("Ansible's lookup on an Azure VM (needs a network namespace)", () => {
   test("logs in with the machine's identity", async () => {
-    const report = await playFlow(wrapper ?? [], "azure", {
-      command: driverCommand,
-      connect: ["from environment"],
-      isPersistent: true,
-      env: {
-        ...ansibleEnvironment,
-        CONJUR_APPLIANCE_URL: "SERVER_URL",
-        CONJUR_ACCOUNT: "SERVER_ACCOUNT",
-        CONJUR_CERT_FILE: "SERVER_CA_FILE",
-        CONJUR_AUTHN_TYPE: "azure",
-        CONJUR_AUTHN_SERVICE_ID: azureService,
-        CONJUR_AUTHN_LOGIN: "host/azure-apps/azureVM",
-      },
-    });
+    const report = await playFlow(
+      wrapper ?? [],
+      "azure",
+      ansibleFlow({ CONJUR_AUTHN_TYPE: "azure", CONJUR_AUTHN_SERVICE_ID: azureService, CONJUR_AUTHN_LOGIN: "host/azure-apps/azureVM" }),
+    );
     expect(report).toMatchObject(flowThatWorks);
   });
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { flowThatWorks, namespaceCommand, playFlow } from "../support/namespace";
-import { ansibleEnvironment, driverCommand } from "./ansible";
+import { ansibleFlow } from "./ansible";
 
 setDefaultTimeout(60_000);
 
@@ -10,19 +10,7 @@ const wrapper = namespaceCommand();
 
 describe.skipIf(wrapper === undefined)("Ansible's lookup on a virtual machine of Google Cloud (needs namespaces)", () => {
   test("logs in with the machine's identity", async () => {
-    const report = await playFlow(wrapper ?? [], "google", {
-      command: driverCommand,
-      connect: ["from environment"],
-      isPersistent: true,
-      env: {
-        ...ansibleEnvironment,
-        CONJUR_APPLIANCE_URL: "SERVER_URL",
-        CONJUR_ACCOUNT: "SERVER_ACCOUNT",
-        CONJUR_CERT_FILE: "SERVER_CA_FILE",
-        CONJUR_AUTHN_TYPE: "gcp",
-        CONJUR_AUTHN_LOGIN: "host/till",
-      },
-    });
+    const report = await playFlow(wrapper ?? [], "google", ansibleFlow({ CONJUR_AUTHN_TYPE: "gcp", CONJUR_AUTHN_LOGIN: "host/till" }));
     expect(report).toMatchObject(flowThatWorks);
   });
 });

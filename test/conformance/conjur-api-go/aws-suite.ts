@@ -2,38 +2,23 @@
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { awsEnvironment, awsRole } from "../support/aws";
-import { installedFile } from "../support/client";
 import { flowThatWorks, namespaceCommand, playFlow } from "../support/namespace";
+import { goFlow } from "./go-client";
 
 setDefaultTimeout(60_000);
 
 const wrapper = namespaceCommand();
 
 describe.skipIf(wrapper === undefined)("the Go client with a role of AWS (needs namespaces)", () => {
+  const host = `machines/${awsRole.account}/${awsRole.name}`;
+  const settings = { CONJUR_AUTHN_TYPE: "iam", CONJUR_SERVICE_ID: "prod", CONJUR_AUTHN_JWT_HOST_ID: host };
   const play = (env: Readonly<Record<string, string>>) =>
-    playFlow(wrapper ?? [], "aws", {
-      command: [installedFile("conjur-api-go", "driver")],
-      connect: ["from environment"],
-      env: {
-        ...awsEnvironment,
-        CONJUR_APPLIANCE_URL: "SERVER_URL",
-        CONJUR_ACCOUNT: "SERVER_ACCOUNT",
-        CONJUR_CERT_FILE: "SERVER_CA_FILE",
-        CONJUR_CREDENTIAL_STORAGE: "none",
-        CONJUR_AUTHN_TYPE: "iam",
-        CONJUR_SERVICE_ID: "prod",
-        CONJUR_AUTHN_JWT_HOST_ID: `machines/${awsRole.account}/${awsRole.name}`,
-        ...env,
-      },
-    });
+    playFlow(wrapper ?? [], "aws", goFlow({ ...awsEnvironment, ...settings, ...env }));
 
   test("logs in with the role", async () => {
     const report = await play({});
     expect(report).toMatchObject(flowThatWorks);
-    expect([report.whoami, report.hidden]).toMatchObject([
-      { result: { username: `host/machines/${awsRole.account}/${awsRole.name}` } },
-      { status: 404 },
-    ]);
+    expect([report.whoami, report.hidden]).toMatchObject([{ result: { username: `host/${host}` } }, { status: 404 }]);
   });
 
   test.each([

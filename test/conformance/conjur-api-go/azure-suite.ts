@@ -1,9 +1,9 @@
 /** The Go client's Azure flow, which it plays by itself: it asks the metadata service at its fixed address, and logs in with what it gets. */
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { installedFile } from "../support/client";
 import { flowThatWorks, namespaceCommand, playFlow } from "../support/namespace";
 import { azureService } from "../support/policies";
+import { goFlow } from "./go-client";
 
 setDefaultTimeout(60_000);
 
@@ -14,20 +14,11 @@ describe.skipIf(wrapper === undefined)("the Go client on an Azure VM (needs a ne
     ["as settings name it", {}],
     ["with the prefix of a host written out", { CONJUR_AUTHN_JWT_HOST_ID: "host/azure-apps/azureVM" }],
   ])("logs in with the machine's identity, %s", async (_title, more) => {
-    const report = await playFlow(wrapper ?? [], "azure", {
-      command: [installedFile("conjur-api-go", "driver")],
-      connect: ["from environment"],
-      env: {
-        CONJUR_APPLIANCE_URL: "SERVER_URL",
-        CONJUR_ACCOUNT: "SERVER_ACCOUNT",
-        CONJUR_CERT_FILE: "SERVER_CA_FILE",
-        CONJUR_CREDENTIAL_STORAGE: "none",
-        CONJUR_AUTHN_TYPE: "azure",
-        CONJUR_SERVICE_ID: azureService,
-        CONJUR_AUTHN_JWT_HOST_ID: "azure-apps/azureVM",
-        ...more,
-      },
-    });
+    const report = await playFlow(
+      wrapper ?? [],
+      "azure",
+      goFlow({ CONJUR_AUTHN_TYPE: "azure", CONJUR_SERVICE_ID: azureService, CONJUR_AUTHN_JWT_HOST_ID: "azure-apps/azureVM", ...more }),
+    );
     expect(report).toMatchObject(flowThatWorks);
     expect([report.whoami, report.hidden]).toMatchObject([{ result: { username: "host/azure-apps/azureVM" } }, { status: 404 }]);
   });

@@ -11,6 +11,7 @@ import { awsKeys, awsRegion, awsRole } from "./aws";
 import { startDeployment } from "./deployment";
 import { administratorOf } from "./http";
 import type { CloudFlow } from "./namespace";
+import { cloudHostPolicy } from "./policies";
 import { playClient } from "./scene";
 
 const flow: CloudFlow = JSON.parse(process.argv[2] ?? "");
@@ -42,32 +43,7 @@ const deployment = await startDeployment({
   env: { CONJUR_AUTHENTICATORS: "authn,authn-iam/prod" },
 });
 const http = await administratorOf(deployment);
-const id = `machines/${awsRole.account}/${awsRole.name}`;
-await http.load(
-  "root",
-  `- !policy
-  id: conjur/authn-iam/prod
-  body:
-    - !webservice
-    - !group apps
-    - !permit
-      role: !group apps
-      privileges: [ read, authenticate ]
-      resource: !webservice
-- !policy
-  id: azure-apps
-  body:
-    - !group
-- !host
-  id: ${id}
-- !grant
-  role: !group azure-apps
-  member: !host ${id}
-- !grant
-  role: !group conjur/authn-iam/prod/apps
-  member: !host ${id}
-`,
-);
+await http.load("root", cloudHostPolicy("authn-iam/prod", `machines/${awsRole.account}/${awsRole.name}`));
 await http.load("root", secretsPolicy);
 await http.set("secrets/test-variable", "test-secret");
 await playClient(deployment, flow, () => verified);

@@ -10,6 +10,7 @@ import { createClock } from "../../../src/runtime/clock";
 import { startDeployment } from "./deployment";
 import { administratorOf } from "./http";
 import type { CloudFlow } from "./namespace";
+import { cloudHostPolicy } from "./policies";
 import { playClient } from "./scene";
 
 const flow: CloudFlow = JSON.parse(process.argv[2] ?? "");
@@ -65,34 +66,8 @@ const deployment = await startDeployment({
   env: { CONJUR_AUTHENTICATORS: "authn,authn-gcp" },
 });
 const http = await administratorOf(deployment);
-await http.load(
-  "root",
-  `- !policy
-  id: conjur/authn-gcp
-  body:
-    - !webservice
-    - !group apps
-    - !permit
-      role: !group apps
-      privileges: [ read, authenticate ]
-      resource: !webservice
-- !policy
-  id: azure-apps
-  body:
-    - !group
-- !host
-  id: till
-  annotations:
-    authn-gcp/project-id: shop-1
-    authn-gcp/instance-name: till
-- !grant
-  role: !group azure-apps
-  member: !host till
-- !grant
-  role: !group conjur/authn-gcp/apps
-  member: !host till
-`,
-);
+const annotations = { "authn-gcp/project-id": "shop-1", "authn-gcp/instance-name": "till" };
+await http.load("root", cloudHostPolicy("authn-gcp", "till", annotations));
 await http.load("root", secretsPolicy);
 await http.set("secrets/test-variable", "test-secret");
 await playClient(deployment, flow, () => tokenRequests);

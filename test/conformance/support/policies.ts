@@ -130,3 +130,30 @@ export const jwtPolicy = `- !policy
   role: !group conjur/authn-jwt/${jwtService}/apps
   member: !host pipeline
 `;
+
+/** One host that may log in by an authenticator, `authn-gcp` or `authn-iam/prod`, and may read what the walkthrough's group may. */
+export function cloudHostPolicy(authenticator: string, host: string, annotations: Readonly<Record<string, string>> = {}): string {
+  const restrictions = Object.entries(annotations).map(([name, value]) => `\n    ${name}: ${value}`);
+  return `- !policy
+  id: conjur/${authenticator}
+  body:
+    - !webservice
+    - !group apps
+    - !permit
+      role: !group apps
+      privileges: [ read, authenticate ]
+      resource: !webservice
+- !policy
+  id: azure-apps
+  body:
+    - !group
+- !host
+  id: ${host}${restrictions.length === 0 ? "" : `\n  annotations:${restrictions.join("")}`}
+- !grant
+  role: !group azure-apps
+  member: !host ${host}
+- !grant
+  role: !group conjur/${authenticator}/apps
+  member: !host ${host}
+`;
+}
