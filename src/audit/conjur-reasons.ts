@@ -90,6 +90,8 @@ const reasons: Readonly<Record<string, Reason>> = {
   administrator: (record) => `CONJ00017E Admin user is not allowed to authenticate with ${serviceOf(record)}`,
   caller_identity: awsHeaders,
   assumed_role: () => "CONJ00002E Invalid credentials",
+  directory_password: () => "CONJ00002E Invalid credentials",
+  password_presented: () => "CONJ00002E Invalid credentials",
   login_mismatch: () => "CONJ00002E Invalid credentials",
   resource_id: (record) => `CONJ00053E Required fields are missing in xms_mirid ${detailOf(record)}`,
   resource_provider: (record) => `CONJ00054E Provider fields are in invalid format in xms_mirid ${detailOf(record)}`,

@@ -1,16 +1,18 @@
 /** The external authenticators there are: one line each. */
 
-import type { Authenticator, Clock, HttpClient, Logger, Random } from "../model/ports";
+import type { Authenticator, Clock, Directory, HttpClient, Logger, Random } from "../model/ports";
 import { createAzureAuthenticator } from "./azure/azure";
 import { createGcpAuthenticator } from "./gcp/gcp";
 import { createIamAuthenticator } from "./iam/iam";
 import { createIssuers } from "./issuer";
 import { createJwtAuthenticator } from "./jwt/jwt";
+import { createLdapAuthenticator } from "./ldap/ldap";
 import { createOidcAuthenticator } from "./oidc/oidc";
 import { createOutgoing } from "./outgoing";
 
 export interface AuthenticatorDeps {
   readonly http: HttpClient;
+  readonly directory: Directory;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -27,6 +29,7 @@ export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenti
     createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
     createGcpAuthenticator({ issuers }),
     createIamAuthenticator({ outgoing }),
+    createLdapAuthenticator({ directory: deps.directory, outgoing }),
     createOidcAuthenticator({ issuers, outgoing, random: deps.random }),
   ];
 }

@@ -9,6 +9,7 @@ import { PosternError } from "../model/failures";
 import type { Authenticator, Logger } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { createClock } from "../runtime/clock";
+import { createDirectory } from "../runtime/directory";
 import { createHttpClient } from "../runtime/http-client";
 import { createRandom } from "../runtime/random";
 import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
@@ -85,7 +86,8 @@ export function processWorld(version: string): CliWorld {
     authenticators() {
       const clock = createClock();
       const http = createHttpClient({ allowOutbound: [], clock, logger: silent });
-      return createAuthenticators({ http, clock, random: createRandom(), logger: silent });
+      const directory = createDirectory({ allowOutbound: [] });
+      return createAuthenticators({ http, directory, clock, random: createRandom(), logger: silent });
     },
     freshBytes: (count) => createRandom().bytes(count),
   };

@@ -3,8 +3,8 @@
 import type { AccountName, RoleId } from "../model/ids";
 import type { Invitation } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
-import type { Annotation, Caller } from "../model/types";
-import type { Page } from "./operations";
+import type { Annotation, Caller, RequestContext } from "../model/types";
+import type { LoginRequest, Page } from "./operations";
 
 /** `authn-azure/AzureAE1`, and what of it is on. Names are sorted. */
 export interface AuthenticatorList {
@@ -59,6 +59,8 @@ export interface AuthenticatorOperations {
   listAuthenticators(): AuthenticatorList;
   /** How people begin to sign in by the account's services of one type, by service. What is off, incomplete or unreachable is left out. */
   invitations(account: string, authenticator: string): Promise<ReadonlyMap<string, Invitation>>;
+  /** The API key of a role that shows its password to an authenticator that takes passwords. Throws as `login` does. */
+  exchangePassword(request: LoginRequest, context: RequestContext): Promise<SecretBytes>;
   /** By `update` on its webservice. Throws `unauthenticated` without the account or the webservice. */
   setAuthenticatorEnabled(caller: Caller, ref: AuthenticatorRef, enabled: boolean): Promise<void>;
   /** Throws what is wrong: `forbidden`, `not_found`, `unsupported`, or any failure whose `because` says it. */

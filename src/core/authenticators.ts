@@ -58,6 +58,10 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
       const text = value === undefined ? "" : Buffer.from(value.reveal()).toString("utf8").trim();
       if (text !== "") values[setting.name] = text;
     }
+    for (const annotation of authenticator.annotations ?? []) {
+      const text = graph.annotation(makeId(account, "webservice", `conjur/${name}`), annotation)?.value.trim() ?? "";
+      if (text !== "") values[annotation] = text;
+    }
     return values;
   }
 

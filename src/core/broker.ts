@@ -124,6 +124,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     readMany: secrets.readMany,
     login: login.login,
     exchangeForApiKey: hosts.exchangeForApiKey,
+    exchangePassword: hosts.exchangePassword,
     rotateOwnApiKey: hosts.rotateOwnApiKey,
     rotateApiKey: hosts.rotateApiKey,
     ownApiKeyAge: hosts.ownApiKeyAge,

@@ -9,11 +9,12 @@ import type { Credentials } from "./credentials";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { Login } from "./login";
-import type { ApiKeyAge, BasicProof } from "./operations";
+import type { ApiKeyAge, BasicProof, LoginRequest } from "./operations";
 import type { Projection } from "./projection";
 
 export interface Hosts {
   exchangeForApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
+  exchangePassword(request: LoginRequest, context: RequestContext): Promise<SecretBytes>;
   rotateOwnApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;
   rotateApiKey(caller: Caller, role: RoleId): Promise<SecretBytes>;
   ownApiKeyAge(proof: BasicProof, context: RequestContext): Promise<ApiKeyAge>;
@@ -70,6 +71,15 @@ export function createHosts({ projection, gate, login, credentials, store }: Hos
       const role = await login.prove(proof, context, "api_key.exchange");
       const key = await apiKeyOf(role);
       await gate.accept(context, about("api_key.exchange", role));
+      return key;
+    },
+
+    async exchangePassword(request, context) {
+      const operation = "api_key.exchange";
+      const role = await login.proveTo(request, context, operation);
+      const authenticator = request.service === undefined ? request.authenticator : `${request.authenticator}/${request.service}`;
+      const key = await apiKeyOf(role);
+      await gate.accept(context, { ...about(operation, role), authenticator });
       return key;
     },
 

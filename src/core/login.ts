@@ -7,9 +7,10 @@
  */
 
 import { type Failure, PosternError } from "../model/failures";
-import { type AccountName, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
+import { type AccountName, accountOf, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { Attestation, Authenticator, AuthenticatorSettings, CredentialForm, Meter } from "../model/ports";
 import type { Check, RequestContext } from "../model/types";
+import { administratorOf } from "./administrator";
 import type { Authenticators } from "./authenticators";
 import type { Credentials } from "./credentials";
 import { explainRefusal } from "./explain";
@@ -19,12 +20,14 @@ import { checkAddress } from "./networks";
 import type { BasicProof, LoginRequest, Session } from "./operations";
 import type { Projection } from "./projection";
 import { checkRestrictions } from "./restrictions";
-import { roleOfLogin, type Sessions } from "./sessions";
+import { loginOf, roleOfLogin, type Sessions } from "./sessions";
 
 export interface Login {
   login(request: LoginRequest, context: RequestContext): Promise<Session>;
   /** The role that shows its password or API key. Not subject to address restrictions, as Conjur's login is not. Audits failures under `operation`. */
   prove(proof: BasicProof, context: RequestContext, operation: string): Promise<RoleId>;
+  /** The role that shows its password to an authenticator that takes passwords. Audits failures under `operation`. */
+  proveTo(request: LoginRequest, context: RequestContext, operation: string): Promise<RoleId>;
 }
 
 export interface LoginDeps {
@@ -114,15 +117,24 @@ export function createLogin(deps: LoginDeps): Login {
       knownRole(graph, request.role, progress);
       step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
     } catch (refusal) {
-      // The same verification that a known role would get: its time must not tell the two apart.
-      await verifyQuietly(authenticator, request, settings, context);
+      // The same verification that a known role would get: its time must not tell the two apart. Of a password that would be a guess at somebody's.
+      if (authenticator.takesPasswords !== true) await verifyQuietly(authenticator, request, settings, context);
       throw refusal;
     }
     const role = knownRole(graph, request.role, { checks: [], attributes: {} });
     requireAuthenticate(graph, role, webservice, progress);
     step(progress, checkAddress(graph, role, context.clientAddress));
+    if (await goesOnWithKey(role, authenticator, target)) return role;
     const attestation = await verified(authenticator, target);
     return restricted(role, authenticator, attestation, target);
+  }
+
+  /** Whoever showed their password once was given their API key, and shows that from then on. */
+  async function goesOnWithKey(role: RoleId, authenticator: Authenticator, { request, progress }: LoginTarget): Promise<boolean> {
+    if (authenticator.takesPasswords !== true || role === administratorOf(accountOf(role))) return false;
+    const isKey = await credentials.provesApiKey(role, request.credential);
+    if (isKey) progress.checks.push({ check: "credential", ok: true, detail: "API key" });
+    return isKey;
   }
 
   /** The proof may say whose it is, so it is verified before anybody is looked up. */
@@ -188,6 +200,7 @@ export function createLogin(deps: LoginDeps): Login {
         detail: `variable ${empty} is declared and has no value`,
       });
     if (credential === undefined || credential.byteLength === 0) {
+      if (authenticator.takesPasswords === true) step(progress, { check: "credential_presented", ok: false, detail: "no password" });
       progress.checks.push({ check: "credential_presented", ok: false });
       throw new PosternError({
         code: "malformed",
@@ -230,6 +243,18 @@ export function createLogin(deps: LoginDeps): Login {
       meter.login(meterLabel(request), true);
       await gate.accept(context, { ...about, role, attributes: progress.attributes });
       return session;
+    },
+
+    async proveTo(request, context, operation) {
+      const progress: Progress = { checks: [], attributes: {} };
+      try {
+        const takes = authenticators.installed(request.authenticator)?.takesPasswords === true;
+        step(progress, { check: "takes_passwords", ok: takes, detail: request.authenticator });
+        return await byAuthenticator(request, context, progress);
+      } catch (error) {
+        const about = { operation, authenticator: nameOf(request), account: cut(request.account), claimed: cut(request.claimed) };
+        throw await gate.refuse(context, { ...about, attributes: progress.attributes }, error);
+      }
     },
 
     async prove(proof, context, operation) {
@@ -290,7 +315,11 @@ function withEarlierChecks(error: unknown, earlier: readonly Check[]): unknown {
   return new PosternError({ ...error.failure, checks: [...earlier, ...(error.failure.checks ?? [])] }, { cause: error });
 }
 
-const formOf = (request: LoginRequest): CredentialForm => request.form ?? { kind: "token" };
+/** A password is somebody's: the role's own name goes with it. */
+function formOf({ form = { kind: "token" }, role, claimed }: LoginRequest): CredentialForm {
+  return form.kind === "secret" ? { ...form, login: role === undefined ? claimed : loginOf(role) } : form;
+}
+
 const isLoginKind = (role: RoleId): boolean => kindOf(role) === "user" || kindOf(role) === "host";
 const nameOf = (request: LoginRequest): string =>
   request.service === undefined ? request.authenticator : `${request.authenticator}/${request.service}`;

@@ -6,6 +6,8 @@ import type { AccountName, ResourceId, RoleId } from "./ids";
 import type { SecretBytes } from "./secret-bytes";
 import type { AuditRecord, Change, Check, Commit, Instant, Revision, RowsChanged } from "./types";
 
+export type * from "./outbound-ports";
+
 export interface Clock {
   /** Wall-clock time. Read once a request, by the listener; background work reads it itself. */
   now(): Instant;
@@ -121,52 +123,6 @@ export interface Keyring {
   /** A secret of this node alone, sealed in the keyring's own file, outside the replicated store: a token signer's private key. */
   nodeSecret(account: AccountName, name: string): Uint8Array | undefined;
   putNodeSecret(account: AccountName, name: string, plain: Uint8Array): Promise<void>;
-}
-
-/** Bounds of one request to somewhere else. Times are for the whole exchange and for reaching one address. */
-export interface HttpLimits {
-  readonly maxBytes: number;
-  readonly timeoutMs: number;
-  readonly connectTimeoutMs: number;
-  /** Hosts that may be asked although the operator did not list them; absent: every public one, but never through a proxy. */
-  readonly allowedHosts?: readonly string[];
-  /** Certificates (PEM) that alone are trusted, in place of the system's. */
-  readonly roots?: string;
-}
-
-/** One request to somewhere else. */
-export interface HttpRequest {
-  readonly url: string;
-  /** Default `GET`. */
-  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** By lower-case names, beside those the client sets itself; `accept` is JSON unless it is given here. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: HttpBody;
-}
-
-/** What is sent, with the type that belongs to it. */
-export type HttpBody = { readonly form: Readonly<Record<string, string>> } | { readonly json: unknown } | { readonly text: string };
-
-/** An answer, whatever its status. `headers` go by lower-case names. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
-
-/** The way out of the process by HTTP. */
-export interface HttpClient {
-  /**
-   * GETs a JSON document. Throws `upstream_unavailable`; `because` is one of `refused_url`, `refused_address`, `dns`, `connect`, `tls`, `timeout`,
-   * `redirect`, `status`, `content_type`, `too_large`, `not_json`.
-   */
-  getJson(url: string, limits: HttpLimits): Promise<unknown>;
-  /**
-   * Sends a request and returns the answer, also one that refuses. Where it may go, how long it may take and how much it may say are judged as for
-   * `getJson`. Throws `upstream_unavailable`; `because` is one of `refused_url`, `refused_address`, `refused_header`, `dns`, `connect`, `tls`, `timeout`,
-   * `redirect`, `content_type` (a compressed answer), `too_large`. Sent once: nothing is repeated when an answer is lost.
-   */
-  send(request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer>;
 }
 
 /** A token that says who this machine is, for one audience. */
@@ -320,6 +276,10 @@ export interface Authenticator {
   readonly type: string;
   /** Variables it reads under its webservice, required ones first. */
   readonly settings: readonly { readonly name: string; readonly required: boolean; readonly isSecret?: boolean }[];
+  /** Annotations of its webservice that are settings too, by their own names: `ldap-authn/base_dn`. */
+  readonly annotations?: readonly string[];
+  /** It takes passwords, and API keys in their place: whoever proved themselves once goes on with their key. */
+  readonly takesPasswords?: boolean;
   /** Whether an account has several, each with a service (default), one without, or both. */
   readonly service?: "none" | "optional";
   readonly restrictions: RestrictionRules;

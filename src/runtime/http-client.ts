@@ -7,14 +7,12 @@
  * verified.
  */
 
-import { lookup } from "node:dns/promises";
-import { getCACertificates, rootCertificates } from "node:tls";
-import ipaddr from "ipaddr.js";
 import { PosternError } from "../model/failures";
 import type { Clock, HttpBody, HttpClient, HttpLimits, HttpRequest, Logger } from "../model/ports";
-import { hasCredentials, isOpened, isPublicAddress, isWebUrl, parseOutboundPrefix } from "./outbound-rules";
+import { hasCredentials, isOpened, isWebUrl, parseOutboundPrefix } from "./outbound-rules";
+import { createReach, literalOf, type ReachDeps, reasonOf, systemRoots, unavailable } from "./reach";
 
-export interface HttpClientDeps {
+export interface HttpClientDeps extends ReachDeps {
   /** URL prefixes the operator opened: the only way to plain http, to other ports, and to addresses that are not public. */
   readonly allowOutbound: readonly string[];
   /** Certificates (PEM) trusted beside the system's. */
@@ -23,10 +21,6 @@ export interface HttpClientDeps {
   readonly proxy?: { readonly https?: string; readonly noProxy?: string };
   readonly clock: Clock;
   readonly logger: Logger;
-  /** All addresses of a host. Default: the system's resolver. */
-  readonly resolve?: (host: string) => Promise<readonly string[]>;
-  /** Resolves when the address accepts a connection. Default: opens one and closes it again. */
-  readonly connect?: (address: string, port: number) => Promise<void>;
 }
 
 interface Exchange {
@@ -44,8 +38,7 @@ const worrySkewMs = 30_000;
 /** Throws `malformed` when a prefix of `allowOutbound` is none. */
 export function createHttpClient(deps: HttpClientDeps): HttpClient {
   const prefixes = deps.allowOutbound.map(parseOutboundPrefix);
-  const resolve = deps.resolve ?? resolveBySystem;
-  const connect = deps.connect ?? openAndClose;
+  const reach = createReach(deps);
   const proxy = deps.proxy?.https;
   const direct = (deps.proxy?.noProxy ?? "").split(",").map((name) => name.trim().toLowerCase().replace(/^\./u, ""));
   let roots: readonly string[] | undefined;
@@ -63,7 +56,7 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
     if (proxy !== undefined && goesByProxy(exchange)) {
       return await fetch(url, { ...common, headers, tls, proxy: { url: proxy, respectNoProxy: false } });
     }
-    const address = await reach(exchange);
+    const address = await reach({ ...exchange, connectTimeoutMs: exchange.limits.connectTimeoutMs });
     const target = new URL(url);
     target.hostname = address.includes(":") ? `[${address}]` : address;
     const host = { ...headers, host: url.host };
@@ -71,27 +64,6 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
     // A certificate for an address is matched with the address itself; a server name may only be a name.
     const serverName = literalOf(url) === undefined ? { serverName: url.hostname } : {};
     return await fetch(target, { ...common, headers: host, proxy: false, tls: { ...tls, ...serverName } });
-  }
-
-  /** The first address of the host that accepts a connection, after all of them were judged. */
-  async function reach(exchange: Exchange): Promise<string> {
-    const { url, limits, deadline } = exchange;
-    const literal = literalOf(url);
-    const addresses = literal === undefined ? await within(resolve(url.hostname), deadline) : [literal];
-    if (addresses.length === 0) throw unavailable(url, "dns");
-    const isRefused = !exchange.isOpened && !addresses.every(isPublicAddress);
-    if (isRefused) throw unavailable(url, "refused_address");
-    const port = Number(url.port === "" ? defaultPort(url) : url.port);
-    let failure: unknown;
-    for (const address of byTurns(addresses)) {
-      try {
-        await within(connect(address, port), AbortSignal.any([deadline, AbortSignal.timeout(limits.connectTimeoutMs)]));
-        return address;
-      } catch (cause) {
-        failure = cause;
-      }
-    }
-    throw unavailable(url, isTimeout(failure) ? "timeout" : "connect", failure);
   }
 
   /** A proxy resolves the name itself, so nothing here can judge the address: only names that are allowed by themselves go there. */
@@ -124,7 +96,7 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
       return await read(url, response);
     } catch (cause) {
       if (cause instanceof PosternError) throw cause;
-      throw unavailable(url, isTimeout(cause) ? "timeout" : reasonOf(cause), cause);
+      throw unavailable(url, reasonOf(cause), cause);
     }
   }
 
@@ -211,76 +183,4 @@ function parse(url: URL, body: Uint8Array): unknown {
     // The parser's message quotes the text, so it is not kept.
     throw unavailable(url, "not_json");
   }
-}
-
-/** The address a URL names directly, without the brackets of IPv6. */
-function literalOf(url: URL): string | undefined {
-  const host = url.hostname.replace(/^\[|\]$/gu, "");
-  return ipaddr.isValid(host) ? host : undefined;
-}
-
-function defaultPort(url: URL): number {
-  return url.protocol === "https:" ? 443 : 80;
-}
-
-/** One of each family in turn: where a family leads nowhere, the second try is with the other one. */
-function byTurns(addresses: readonly string[]): readonly string[] {
-  const isSix = (address: string) => address.includes(":");
-  const six = addresses.filter(isSix);
-  const four = addresses.filter((address) => !isSix(address));
-  const [first, second] = addresses[0] !== undefined && isSix(addresses[0]) ? [six, four] : [four, six];
-  return first.flatMap((address, at) => [address, ...second.slice(at, at + 1)]).concat(second.slice(first.length));
-}
-
-/** The system's store where there is one, as every other program on the machine has it; else the one built in. */
-function systemRoots(): readonly string[] {
-  const system = getCACertificates("system");
-  return system.length > 0 ? system : rootCertificates;
-}
-
-async function resolveBySystem(host: string): Promise<readonly string[]> {
-  const found = await lookup(host, { all: true, verbatim: true });
-  return found.map((entry) => entry.address);
-}
-
-function openAndClose(address: string, port: number): Promise<void> {
-  return new Promise((accept, reject) => {
-    const socket = {
-      open: (opened: { end(): void }) => {
-        opened.end();
-        accept();
-      },
-      connectError: (_socket: unknown, cause: Error) => reject(cause),
-      data: () => undefined,
-    };
-    Bun.connect({ hostname: address, port, socket }).catch(reject);
-  });
-}
-
-async function within<T>(work: Promise<T>, deadline: AbortSignal): Promise<T> {
-  deadline.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(deadline.reason);
-  deadline.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    deadline.removeEventListener("abort", stop);
-  }
-}
-
-function isTimeout(cause: unknown): boolean {
-  return cause instanceof Error && (cause.name === "TimeoutError" || cause.name === "AbortError");
-}
-
-/** Codes of the resolver, of certificate verification, of the TLS handshake; whatever else went wrong was the connection. */
-function reasonOf(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  if (/^(?:E?DNS|ENOTFOUND|EAI_|ENODATA)/u.test(code)) return "dns";
-  return /CERT|SIGNATURE|SSL|TLS|ISSUER|CHAIN|CRL|CA$/u.test(code) ? "tls" : "connect";
-}
-
-function unavailable(url: URL | null, because: string, cause?: unknown): PosternError {
-  const upstream = url === null || !isWebUrl(url) ? "unknown" : url.origin;
-  return new PosternError({ code: "upstream_unavailable", upstream, because }, cause === undefined ? undefined : { cause });
 }

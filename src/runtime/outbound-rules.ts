@@ -16,16 +16,21 @@ const azureHostAddress = "168.63.129.16";
 export function parseOutboundPrefix(text: string): OutboundPrefix {
   const url = URL.parse(text);
   const isPlain =
-    url !== null && isWebUrl(url) && url.search === "" && url.hash === "" && !hasCredentials(url) && !hidesSeparator(url.pathname);
+    url !== null &&
+    (isWebUrl(url) || isDirectoryUrl(url)) &&
+    url.search === "" &&
+    url.hash === "" &&
+    !hasCredentials(url) &&
+    !hidesSeparator(url.pathname);
   if (!isPlain) {
     throw new PosternError({
       code: "malformed",
       where: "allow-outbound",
-      expected: "an http or https URL without user, query or fragment",
+      expected: "an http, https or ldaps URL without user, query or fragment",
       kind: "argument",
     });
   }
-  return { origin: url.origin, segments: segmentsOf(url) };
+  return { origin: originOf(url), segments: segmentsOf(url) };
 }
 
 /** Whether a prefix covers the URL: same scheme, host and port, and whole path segments, so that `/a` does not open `/ab`. */
@@ -35,7 +40,7 @@ export function isOpened(url: URL, prefixes: readonly OutboundPrefix[]): boolean
   const segments = segmentsOf(url);
   return prefixes.some(
     (prefix) =>
-      prefix.origin === url.origin &&
+      prefix.origin === originOf(url) &&
       !(isHidden && prefix.segments.length > 0) &&
       prefix.segments.every((segment, at) => segment === segments[at]),
   );
@@ -52,6 +57,17 @@ export function isPublicAddress(address: string): boolean {
 
 export function isWebUrl(url: URL): boolean {
   return url.protocol === "https:" || url.protocol === "http:";
+}
+
+/** A directory's, over TLS. */
+export function isDirectoryUrl(url: URL): boolean {
+  return url.protocol === "ldaps:" && url.hostname !== "";
+}
+
+/** Scheme, host and port. The runtime knows the origin of web addresses alone, and no port of a directory's own. */
+export function originOf(url: URL): string {
+  if (isWebUrl(url)) return url.origin;
+  return isDirectoryUrl(url) ? `ldaps://${url.hostname.toLowerCase()}:${url.port === "" ? "636" : url.port}` : "unknown";
 }
 
 export function hasCredentials(url: URL): boolean {

@@ -16,6 +16,7 @@ import { PosternError } from "../model/failures";
 import type { Clock, Keyring, Logger, PrivateFiles, Random, Store } from "../model/ports";
 import type { AuditRecord } from "../model/types";
 import { createClock } from "../runtime/clock";
+import { createDirectory } from "../runtime/directory";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
 import { createLineSink } from "../runtime/line-sinks";
@@ -101,9 +102,10 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       certificateNotAfterSeconds: () => certificateEnd(config),
     },
   });
+  const extraRoots = config.rootFiles.map(readText);
   const plainHttp = createHttpClient({
     allowOutbound: config.allowOutbound,
-    extraRoots: config.rootFiles.map(readText),
+    extraRoots,
     proxy: config.proxy,
     clock,
     logger,
@@ -121,6 +123,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
     },
     authenticators: createAuthenticators({
       http: observeHttp(plainHttp, metrics),
+      directory: createDirectory({ allowOutbound: config.allowOutbound, extraRoots }),
       clock,
       random,
       logger,

@@ -13,6 +13,7 @@ export function lateBroker(broker: () => Broker): Broker {
     read: (caller, secret) => broker().read(caller, secret),
     readMany: async (caller, ids) => broker().readMany(caller, ids),
     login: async (request, context) => broker().login(request, context),
+    exchangePassword: async (request, context) => broker().exchangePassword(request, context),
     exchangeForApiKey: async (proof, context) => broker().exchangeForApiKey(proof, context),
     rotateOwnApiKey: async (proof, context) => broker().rotateOwnApiKey(proof, context),
     rotateApiKey: async (caller, role) => broker().rotateApiKey(caller, role),

@@ -136,6 +136,11 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
       );
       return { token, role: proven(credential, role), expiresAt: context.now + 480_000 };
     },
+    exchangePassword: async ({ authenticator, service, credential, role }) => {
+      if (authenticator !== "authn-ldap" || service !== "corp") throw fail({ code: "unauthenticated", because: "takes_passwords" });
+      proven(credential, role);
+      return SecretBytes.ofText(apiKey);
+    },
     exchangeForApiKey: async (proof) => {
       proven(proof.secret, proof.role);
       return SecretBytes.ofText(apiKey);

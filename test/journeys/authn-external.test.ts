@@ -37,6 +37,8 @@ const web = "GET /authn-oidc/web/acme/authenticate";
 const iam = (login: string) => `POST /authn-iam/prod/acme/${encodeURIComponent(login)}/authenticate`;
 const aws = iam("host/aws/123456789012/app-role");
 const request = (change: SigningChange = {}) => signedRequest(startOfTime, change);
+const ldap = (login: string, service = "corp") => `POST /authn-ldap/${service}/acme/${encodeURIComponent(login)}/authenticate`;
+const basic = (login: string, password: string) => ({ authorization: `Basic ${Buffer.from(`${login}:${password}`).toString("base64")}` });
 const code = `${web}?code=c0de&nonce=n-1&code_verifier=v-1`;
 
 interface Entry extends Attempt {
@@ -57,6 +59,8 @@ const entries: readonly Entry[] = [
   { ask: aws, body: request(), role: "host/aws/123456789012/app-role" },
   { ask: aws, body: request(), headers: { "content-type": "text/plain" }, role: "host/aws/123456789012/app-role" },
   { ask: iam("host/123456789012/app-role"), body: request(), role: "host/123456789012/app-role" },
+  { ask: ldap("dave"), body: "dave's password", role: "dave" },
+  { ask: ldap("user/dave"), body: "dave's password", role: "dave" },
 ];
 
 describe("who may", () => {
@@ -301,6 +305,32 @@ const refusals: readonly Refusal[] = [
     before: ({ web: { answers } }) => void answers.set(stsUrl(), () => identityAnswer("arn:aws:iam::123456789012:user/app-role")),
   },
 
+  { title: "no password", ask: ldap("dave"), body: "", ...no("credential_presented") },
+  { title: "a wrong password", ask: ldap("dave"), body: "dave's passwore", ...no("directory_password") },
+  { title: "a password with a line break after it", ask: ldap("dave"), body: "dave's password\n", ...no("directory_password") },
+  { title: "a user whom the directory does not know", ask: ldap("erin"), body: "dave's password", ...no("directory_password") },
+  { title: "a user whom only the directory knows", ask: ldap("frank"), body: "dave's password", ...no("role") },
+  { title: "a user of the directory who may not", ask: ldap("bob"), body: "bob's password", ...no("authenticate", 403) },
+  { title: "the administrator, by the directory", ask: ldap("admin"), body: "admin's password", ...no("administrator") },
+  { title: "a login that is a filter", ask: ldap("dave)(uid=*"), body: "dave's password", ...no("role") },
+  { title: "a directory that is away", ask: ldap("dave", "away"), body: "dave's password", ...no("connect") },
+  {
+    title: "a directory that does not know its searcher",
+    ask: ldap("dave"),
+    body: "dave's password",
+    ...no("directory_password"),
+    before: (made) => made.set("conjur/authn-ldap/corp/bind-password", "another"),
+  },
+  {
+    title: "a directory without TLS",
+    ask: ldap("dave"),
+    body: "dave's password",
+    ...no("directory_uri"),
+    before: async ({ house }) => {
+      await house.load("- !webservice { id: conjur/authn-ldap/corp, annotations: { ldap-authn/uri: ldap://dc.example } }", "update");
+    },
+  },
+
   { title: "no code", ask: `${web}?nonce=n-1&code_verifier=v-1`, ...no("credential_presented", 400) },
   { title: "a code without its nonce", ask: `${web}?code=c0de&code_verifier=v-1`, ...no("credential_presented", 400) },
   { title: "a code without its verifier", ask: `${web}?code=c0de&nonce=n-1`, ...no("credential_presented", 400) },
@@ -340,11 +370,54 @@ describe("who may not", () => {
     expect(line).toMatchObject({ operation: "login", allowed: false });
     expect(line.checks?.at(-1)?.ok).toBe(false);
     expect(why).toContain(`because ${refusal.because}`);
-    // For what a code's exchange fails with there is none that is known.
-    if (refusal.because !== "code_exchange") expect(conjurReason(line)).toMatch(/^CONJ\d{5}E /u);
+    // For these there is none that is known.
+    if (refusal.because !== "code_exchange" && refusal.because !== "directory_uri") expect(conjurReason(line)).toMatch(/^CONJ\d{5}E /u);
     const written = JSON.stringify(lines) + why;
-    for (const shown of [refusal.body?.split("=")[1] ?? "", "c0de", "canary-client-secret", "token/canary"])
+    for (const shown of [
+      refusal.body?.split("=")[1] ?? "",
+      "c0de",
+      "canary-client-secret",
+      "token/canary",
+      "canary-bind-password",
+      "dave's password",
+    ])
       if (shown.length > 3) expect(written).not.toContain(shown);
+  });
+});
+
+describe("a password of a directory", () => {
+  test("is exchanged for the API key, with which its holder goes on; what is refused is refused in the same words", async () => {
+    const { attempt, house } = await open();
+    const login = "GET /authn-ldap/corp/acme/login";
+    const { status, body, lines } = await attempt({ ask: login, headers: basic("dave", "dave's password") });
+    expect([status, lines.length]).toEqual([200, 1]);
+    expect(lines[0]).toMatchObject({
+      operation: "api_key.exchange",
+      allowed: true,
+      authenticator: "authn-ldap/corp",
+      role: "acme:user:dave",
+    });
+    expect(body).toBe(Buffer.from((await house.operator.retrieveKey(house.id("user:dave"), house.context())).reveal()).toString());
+    expect((await attempt({ ask: ldap("dave"), body })).status).toBe(200);
+    // The administrator's key opens nothing here, though it is a key.
+    const key = Buffer.from(house.adminKey.reveal()).toString();
+    expect(await attempt({ ask: ldap("admin"), body: key })).toMatchObject({ status: 401 });
+    for (const [headers, expected, because] of [
+      [basic("dave", "wrong"), 401, "directory_password"],
+      [basic("dave", ""), 401, "credential_presented"],
+      [basic("bob", "bob's password"), 403, "authenticate"],
+      [basic("admin", "admin's password"), 401, "administrator"],
+      [{}, 401, undefined],
+    ] as const) {
+      const refused = await attempt({ ask: login, headers });
+      expect([refused.status, refused.body, refused.lines.at(-1)?.because]).toEqual([expected, "", because]);
+    }
+    for (const other of ["/authn-jwt/ci", "/authn-gcp", "/authn-magic/x"])
+      expect(await attempt({ ask: `GET ${other}/acme/login`, headers: basic("dave", "dave's password") })).toMatchObject({
+        status: 401,
+        body: "",
+      });
+    expect(house.lastAudit()).toMatchObject({ operation: "api_key.exchange", allowed: false, because: "takes_passwords" });
   });
 });
 

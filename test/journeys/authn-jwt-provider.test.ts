@@ -6,7 +6,7 @@ import { conjur } from "../../src/fronts/conjur/routes";
 import { parseId } from "../../src/model/ids";
 import { createHttpClient } from "../../src/runtime/http-client";
 import { quietEdge } from "../fronts/ask";
-import { createLogKeeper, type Members } from "../support/fake-issuer";
+import { createLogKeeper, type Members, noDirectory } from "../support/fake-issuer";
 import { createHouse, createTestClock, secret, seededRandom } from "../support/house";
 import { startTlsIssuer, type TlsIssuer, type Trouble } from "../support/tls-issuer";
 
@@ -51,7 +51,7 @@ async function begin(
   };
   const house = await createHouse({
     clock,
-    authenticators: createAuthenticators({ http: impatient, clock, random: seededRandom(5), logger }),
+    authenticators: createAuthenticators({ directory: noDirectory, http: impatient, clock, random: seededRandom(5), logger }),
     enabledAuthenticators: ["authn-jwt/ci"],
   });
   const front = conjur.serve(house.broker);

@@ -3,12 +3,24 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type FakeDirectory, type Person, startFakeDirectory } from "../support/fake-directory";
 import type { Members } from "../support/fake-issuer";
 import { createOperatorShell, type OperatorShell, type ServerProcess, shippedProgram } from "../support/operator";
 import { startTlsIssuer, type TlsIssuer } from "../support/tls-issuer";
 
 const timeoutMs = 120_000;
-const policy = `
+const policy = (directory: string) => `
+- !policy
+  id: conjur/authn-ldap/corp
+  body:
+    - !webservice
+      annotations:
+        ldap-authn/uri: ${directory}
+        ldap-authn/base_dn: dc=example
+        ldap-authn/bind_dn: cn=postern,dc=example
+    - !variable bind-password
+    - !group users
+    - !permit { role: !group users, privileges: [ read, authenticate ], resource: !webservice }
 - !policy
   id: conjur/authn-jwt/ci
   body:
@@ -41,6 +53,8 @@ const policy = `
     - !permit { role: !host shop, privileges: [ read, execute ], resource: !variable pw }
     - !permit { role: !user /alice, privileges: [ read, execute ], resource: !variable pw }
 - !user alice
+- !user dave
+- !grant { role: !group conjur/authn-ldap/corp/users, member: !user dave }
 - !grant { role: !group conjur/authn-jwt/ci/apps, member: !host ci/shop }
 - !grant { role: !group conjur/authn-oidc/staff/users, member: !user alice }
 `;
@@ -49,15 +63,21 @@ let shell: OperatorShell;
 let server: ServerProcess;
 let issuer: TlsIssuer;
 let adminKey = "";
+let directory: FakeDirectory;
+const people: readonly Person[] = [
+  { dn: "cn=postern,dc=example", password: "canary-bind-password", attributes: {} },
+  { dn: "uid=dave,dc=example", password: "canary-dave's-password", attributes: { uid: ["dave"], objectClass: ["posixAccount"] } },
+];
 
 beforeAll(async () => {
   issuer = startTlsIssuer();
+  directory = await startFakeDirectory(people, ["localhost"]);
   shell = createOperatorShell(shippedProgram);
-  writeFileSync(join(shell.folder, "root.pem"), issuer.rootPem);
+  writeFileSync(join(shell.folder, "root.pem"), `${issuer.rootPem}\n${directory.rootPem}`);
   expect((await shell.run(["init"])).code).toBe(0);
   const account = await shell.run(["account", "create", "acme"]);
   adminKey = /^API key for admin: (\S+)$/mu.exec(account.out)?.[1] ?? "";
-  expect((await shell.run(["policy", "load", "--account", "acme", "-"], policy)).code).toBe(0);
+  expect((await shell.run(["policy", "load", "--account", "acme", "-"], policy(`ldaps://localhost:${directory.port}`))).code).toBe(0);
   const values = {
     "conjur/authn-jwt/ci/jwks-uri": `${issuer.url}/jwks`,
     "conjur/authn-jwt/ci/issuer": issuer.url,
@@ -70,6 +90,7 @@ beforeAll(async () => {
     "conjur/authn-oidc/staff/claim-mapping": "username",
     "conjur/authn-oidc/staff/redirect-uri": "http://127.0.0.1:8888/callback",
     "conjur/authn-oidc/staff/ca-cert": issuer.rootPem,
+    "conjur/authn-ldap/corp/bind-password": "canary-bind-password",
     "ci/pw": "sesame",
   };
   for (const [name, value] of Object.entries(values))
@@ -79,11 +100,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await shell.remove();
   await issuer.stop();
+  await directory.stop();
 });
 
 function start(): Promise<ServerProcess> {
-  const outbound = ["--allow-outbound", issuer.url, "--ca", join(shell.folder, "root.pem")];
-  return shell.serve(["--log-level", "debug", "--authenticators", "authn-jwt/ci,authn-oidc/staff", ...outbound]);
+  const outbound = ["--allow-outbound", `${issuer.url},ldaps://localhost:${directory.port}`, "--ca", join(shell.folder, "root.pem")];
+  return shell.serve(["--log-level", "debug", "--authenticators", "authn-jwt/ci,authn-oidc/staff,authn-ldap/corp", ...outbound]);
 }
 
 function job(claims: Members = {}, which?: "present" | "former"): string {
@@ -223,6 +245,30 @@ describe("a person with a browser", () => {
   );
 });
 
+describe("a person of the directory", () => {
+  const authorization = (password: string) => ({ authorization: `Basic ${Buffer.from(`dave:${password}`).toString("base64")}` });
+  const login = (password: string) => fetch(`${server.url}/authn-ldap/corp/acme/login`, { headers: authorization(password) });
+  const enter = (body: string) => fetch(`${server.url}/authn-ldap/corp/acme/dave/authenticate`, { method: "POST", body });
+
+  test(
+    "shows their password for their API key, goes on with either, and with no other word",
+    async () => {
+      const answer = await login("canary-dave's-password");
+      expect(answer.status).toBe(200);
+      expect((await enter(await answer.text())).status).toBe(200);
+      expect((await enter("canary-dave's-password")).status).toBe(200);
+      expect((await enter("dave's-password")).status).toBe(401);
+      expect(await why()).toContain("because directory_password");
+      expect((await login("")).status).toBe(401);
+      directory.silence(true);
+      expect((await enter("canary-dave's-password")).status).toBe(401);
+      expect(await why()).toContain("because timeout");
+      directory.silence(false);
+    },
+    timeoutMs,
+  );
+});
+
 test(
   "no code, no secret of a client and no token is left anywhere on disk",
   async () => {
@@ -234,6 +280,8 @@ test(
     expect(texts.length).toBeGreaterThan(4);
     const canaries = [
       "canary-code",
+      "canary-bind-password",
+      "canary-dave's-password",
       issuer.clientSecret,
       token,
       token.split(".")[2] ?? "",

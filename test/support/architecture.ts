@@ -57,7 +57,7 @@ const doors: readonly RegExp[] = [
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate|strict-json)$/,
   /^keyring\/(keyring|registry)$/,
-  /^runtime\/(clock|random|http-client|socket-client|files|workers|logger|service-manager|line-sinks)$/,
+  /^runtime\/(clock|random|http-client|directory|socket-client|files|workers|logger|service-manager|line-sinks)$/,
   /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
   /^authenticators\/[^/]+\/machine-identity$/,
@@ -104,7 +104,7 @@ const onlyHere: readonly OnlyHere[] = [
   {
     thing: "an outgoing fetch",
     pattern: /\b(globalThis|Bun)\.fetch\b|(?<![.\w$])(?<!function )fetch\s*\((?!(?:[^()]|\([^()]*\))*\)\s*(?:\{|:))/,
-    where: /^runtime\/(http-client|socket-client)\.ts$/,
+    where: /^runtime\/(http-client|directory|socket-client)\.ts$/,
   },
   { thing: "code from text", pattern: /(?<![.\w$])eval\s*\(|\bnew Function\b/, where: /^never$/ },
   {
@@ -116,7 +116,7 @@ const onlyHere: readonly OnlyHere[] = [
     thing: "reveal()",
     pattern: /\.reveal\(/,
     where:
-      /^(fronts\/[^/]+\/wire\.ts|store\/sealing\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources)\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|authenticators\/(oidc\/code-exchange|iam\/signed-request)\.ts)$/,
+      /^(fronts\/[^/]+\/wire\.ts|store\/sealing\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources)\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|authenticators\/(oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
   },
   { thing: "a class", pattern: /(?<![.\w$])class\s+[A-Z]/, where: /^model\/(failures|secret-bytes)\.ts$/ },
   { thing: "a type assertion", pattern: /(?<![.\w$])as\s+(?!const\b)[\w"'{[(]/, where: /^model\// },
@@ -128,6 +128,7 @@ const packagesOnlyHere: readonly OnlyHere[] = [
   { thing: "node:crypto", pattern: /^(node:)?crypto$/, where: /^(crypto\/.*|runtime\/random\.ts)$/ },
   { thing: "hono", pattern: /^hono(\/|$)/, where: /^(fronts|server|agent|simulator)\// },
   { thing: "@libsql/client", pattern: /^(@libsql\/|libsql$|bun:sqlite$)/, where: /^store\/(engine|engine-check)\.ts$/ },
+  { thing: "ldapts", pattern: /^ldapts$/, where: /^runtime\/directory\.ts$/ },
   { thing: "yaml", pattern: /^yaml$/, where: /^(core\/policy\/parse|config\/conjur-file)\.ts$/ },
   { thing: "node:net", pattern: /^(node:)?net$/, where: /^(server\/intake|runtime\/line-sinks)\.ts$/ },
   { thing: "bun:test", pattern: /^bun:test$/, where: /^never$/ },

@@ -15,7 +15,7 @@ import { createListener, type Listener } from "../../src/server/listener";
 import type { AzureSimulator, MintRequest } from "../../src/simulator/azure/simulator";
 import { standardCloud } from "../../src/simulator/azure/standard-cloud";
 import { startSimulator } from "../unit/simulator/azure/fixture";
-import { createLogKeeper } from "./fake-issuer";
+import { createLogKeeper, noDirectory } from "./fake-issuer";
 import { createHouse, createTestClock, type House, secret, seededRandom, type TestClock } from "./house";
 
 /** A user or host, with what restricts it. */
@@ -107,7 +107,7 @@ export async function createAzureHouse(
   const http = createHttpClient({ allowOutbound: [simulator.entra.url, nowhere], extraRoots: [simulator.caPem], clock, logger });
   const house = await createHouse({
     clock,
-    authenticators: createAuthenticators({ http: impatient(http), clock, random: seededRandom(5), logger }),
+    authenticators: createAuthenticators({ directory: noDirectory, http: impatient(http), clock, random: seededRandom(5), logger }),
     enabledAuthenticators: (options.enabled ?? [service]).map((name) => `authn-azure/${name}`),
   });
   const front = conjur.serve(house.broker);

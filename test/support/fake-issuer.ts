@@ -3,7 +3,7 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { createIssuers, type Issuers } from "../../src/authenticators/issuer";
 import { PosternError } from "../../src/model/failures";
-import type { Clock, HttpAnswer, HttpClient, HttpRequest, Logger, Random } from "../../src/model/ports";
+import type { Clock, Directory, HttpAnswer, HttpClient, HttpRequest, Logger, Random } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
 
 export const tenant = "11111111-2222-4333-8444-555555555555";
@@ -127,6 +127,11 @@ export function v2Claims(overrides: Members = {}, now = noon): Members {
 export function tokenOf(text: string): { readonly kind: "token"; readonly value: SecretBytes } {
   return { kind: "token", value: SecretBytes.ofText(text) };
 }
+
+/** No directory answers anywhere. */
+export const noDirectory: Directory = {
+  ask: ({ url }) => Promise.reject(new PosternError({ code: "upstream_unavailable", upstream: url, because: "connect" })),
+};
 
 export interface FakeWeb extends HttpClient {
   /** What is found where. A function is called at each request; what it throws is thrown. */

@@ -6,8 +6,9 @@
 import { createAuthenticators } from "../../src/authenticators/registry";
 import { conjur } from "../../src/fronts/conjur/routes";
 import type { FrontApp } from "../../src/fronts/front";
+import { PosternError } from "../../src/model/failures";
 import { parseId } from "../../src/model/ids";
-import type { HttpAnswer } from "../../src/model/ports";
+import type { Directory, HttpAnswer } from "../../src/model/ports";
 import type { AuditRecord, RequestContext } from "../../src/model/types";
 import { explainDecision } from "../../src/server/explanation";
 import { quietEdge } from "../fronts/ask";
@@ -86,6 +87,8 @@ const enabled = [
   "authn-oidc/token",
   "authn-oidc/web",
   "authn-iam/prod",
+  "authn-ldap/corp",
+  "authn-ldap/away",
 ];
 
 export async function createLoginHouse(policy: string, values: Readonly<Record<string, string>> = {}): Promise<LoginHouse> {
@@ -95,7 +98,7 @@ export async function createLoginHouse(policy: string, values: Readonly<Record<s
   const random = seededRandom(5);
   const house = await createHouse({
     clock,
-    authenticators: createAuthenticators({ http: web, clock, random, logger }),
+    authenticators: createAuthenticators({ http: web, directory, clock, random, logger }),
     enabledAuthenticators: enabled,
   });
   const front = conjur.serve(house.broker);
@@ -133,6 +136,23 @@ export async function createLoginHouse(policy: string, values: Readonly<Record<s
     },
   };
 }
+
+/** Passwords of a directory's people, by the filters that find them. */
+const people: Readonly<Record<string, string>> = {
+  "(&(objectClass=posixAccount)(uid=dave))": "dave's password",
+  "(&(objectClass=posixAccount)(uid=admin))": "admin's password",
+  "(&(objectClass=posixAccount)(uid=bob))": "bob's password",
+};
+
+const directory: Directory = {
+  async ask({ url, filter, password, searcher }) {
+    if (url !== "ldaps://dc.example") throw new PosternError({ code: "upstream_unavailable", upstream: url, because: "connect" });
+    if (searcher?.password !== "canary-bind-password") return { outcome: "searcher_refused" };
+    const wanted = people[filter];
+    if (wanted === undefined) return { outcome: "none" };
+    return wanted === Buffer.from(password.reveal()).toString() ? { outcome: "proven", name: `of ${filter}` } : { outcome: "refused" };
+  },
+};
 
 /** Every issuer that the services of these tests know, each with the first two keys. */
 function publish(web: FakeWeb): void {

@@ -70,6 +70,26 @@ export const loginPolicy = `
     - !webservice status
     - !group apps
     - !permit { role: !group apps, privileges: [ read, authenticate ], resource: !webservice }
+- !policy
+  id: conjur/authn-ldap/corp
+  body:
+    - !webservice
+      annotations:
+        ldap-authn/uri: ldaps://dc.example
+        ldap-authn/base_dn: dc=example
+        ldap-authn/bind_dn: cn=postern,dc=example
+    - !variable bind-password
+    - !group users
+    - !permit { role: !group users, privileges: [ read, authenticate ], resource: !webservice }
+- !policy
+  id: conjur/authn-ldap/away
+  body:
+    - !webservice
+      annotations: { ldap-authn/uri: ldaps://away.example, ldap-authn/base_dn: dc=example }
+    - !permit { role: !user /dave, privileges: [ authenticate ], resource: !webservice }
+- !user dave
+- !user erin
+- !grant { role: !group conjur/authn-ldap/corp/users, members: [ !user dave, !user erin, !host robot ] }
 - !host aws/123456789012/app-role
 - !host aws/123456789012/other-role
 - !host aws/210987654321/app-role
@@ -131,6 +151,7 @@ export const loginValues: Readonly<Record<string, string>> = {
   "conjur/authn-jwt/named/token-app-property": "project",
   "conjur/authn-jwt/named/identity-path": "jwt",
   "conjur/authn-jwt/named/enforced-claims": "project",
+  "conjur/authn-ldap/corp/bind-password": "canary-bind-password",
   "conjur/authn-oidc/token/provider-uri": staff,
   "conjur/authn-oidc/token/id-token-user-property": "username",
   "conjur/authn-oidc/token/audience": "postern-cli",

@@ -14,6 +14,7 @@ export const typesByWord: ReadonlyMap<string, string> = new Map([
   ["azure", "authn-azure"],
   ["gcp", "authn-gcp"],
   ["jwt", "authn-jwt"],
+  ["ldap", "authn-ldap"],
   ["oidc", "authn-oidc"],
 ]);
 const words: ReadonlyMap<string, string> = new Map([...typesByWord].map(([word, type]) => [type, word]));

@@ -6,13 +6,14 @@
 
 import type { Context } from "hono";
 import type { Broker, LoginRequest } from "../../core/broker";
+import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
 import { print } from "../front";
-import type { ConjurApp, ConjurEnv } from "./access";
+import { type ConjurApp, type ConjurEnv, isBasic } from "./access";
 import { loginFailures } from "./errors";
 import { assertSegment, roleOfLogin } from "./names";
-import { empty, identityTokenOf, jwtOf, providersWire, sessionWire } from "./wire";
+import { apiKeyWire, basicOf, empty, identityTokenOf, jwtOf, providersWire, sessionWire } from "./wire";
 
 /** An authenticator, its service and the login as the path has them. */
 interface LoginPath {
@@ -35,6 +36,18 @@ export function addLogins(app: ConjurApp, broker: Broker): void {
   app.post("/:authenticator{authn-[^/]+}/:service/:account/:login/authenticate", async (c) => {
     const request = begin(c, c.req.param());
     return finish(c, broker, { ...request, ...proofIn(request.authenticator, await bodyOf(c)) });
+  });
+
+  // A password for an API key, with which its holder goes on.
+  app.on("GET", ["/:authenticator{authn-[^/]+}/:account/login", "/:authenticator{authn-[^/]+}/:service/:account/login"], async (c) => {
+    const { authenticator, account = "", service } = c.req.param();
+    const header = c.req.header("authorization") ?? "";
+    const basic = isBasic(header) ? basicOf(header) : undefined;
+    const path = { authenticator, account, login: basic?.login ?? "", ...(service === undefined ? {} : { service }) };
+    const request = begin(c, path);
+    if (basic === undefined) throw new PosternError({ code: "unauthenticated", because: "basic_missing" });
+    const proof = { credential: new SecretBytes(basic.secret), form: { kind: "secret" } } as const;
+    return print(apiKeyWire(await broker.exchangePassword({ ...request, ...proof }, c.env.context)));
   });
 
   // One segment fewer: those whose token says whose it is, and for all others a login without a service, which no such service answers.
@@ -112,8 +125,9 @@ async function finish(c: Context<ConjurEnv>, broker: Broker, request: LoginReque
   return print(sessionWire(session, c.req.header("accept-encoding")));
 }
 
-/** What a body proves: for AWS it is the signed request itself, whatever its type; for all others the form's token. */
+/** What a body proves: for a directory it is the password, to the byte; for AWS it is the signed request itself, whatever its type; for all others the form's token. */
 function proofIn(authenticator: string, body: Uint8Array): Pick<LoginRequest, "credential" | "form"> {
+  if (authenticator === "authn-ldap") return { credential: new SecretBytes(body), form: { kind: "secret" } };
   if (authenticator === "authn-iam") return { credential: new SecretBytes(body), form: { kind: "signed_request" } };
   return { credential: tokenIn(body) };
 }

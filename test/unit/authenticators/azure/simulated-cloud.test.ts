@@ -5,7 +5,7 @@ import { createAuthenticators } from "../../../../src/authenticators/registry";
 import type { Authenticator } from "../../../../src/model/ports";
 import { createHttpClient } from "../../../../src/runtime/http-client";
 import { failureFrom } from "../../../contract/authenticator";
-import { createLogKeeper, tokenOf } from "../../../support/fake-issuer";
+import { createLogKeeper, noDirectory, tokenOf } from "../../../support/fake-issuer";
 import { fixedNow, seededRandom, startSimulator } from "../../simulator/azure/fixture";
 
 const simulator = await startSimulator();
@@ -17,7 +17,9 @@ const settings = { "provider-uri": simulator.tenant().providerUris.v1 };
 function azureWith(web: { readonly allowOutbound: readonly string[]; readonly extraRoots: readonly string[] }): Authenticator {
   const logger = createLogKeeper();
   const http = createHttpClient({ ...web, clock, logger });
-  const azure = createAuthenticators({ http, clock, random: seededRandom(5), logger }).find(({ type }) => type === "authn-azure");
+  const azure = createAuthenticators({ directory: noDirectory, http, clock, random: seededRandom(5), logger }).find(
+    ({ type }) => type === "authn-azure",
+  );
   if (azure === undefined) throw new Error("authn-azure is not registered");
   return azure;
 }
