@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../../package.json";
 import type { Cli } from "./command";
 import { accountCommand } from "./commands/account";
+import { agentCommand } from "./commands/agent";
 import { auditCommand, whyCommand } from "./commands/audit";
 import { completionCommand } from "./commands/completion";
 import { configurationCommand } from "./commands/configuration";
@@ -30,6 +31,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   initCommand,
   accountCommand,
   serverCommand,
+  agentCommand,
   devCommand,
   statusCommand,
   roleCommand,

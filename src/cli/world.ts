@@ -1,16 +1,20 @@
 /** What commands act on: the Postern of a data folder, by its socket or in this process, and a server to be. Tests hand in another. */
 
 import { lstatSync } from "node:fs";
+import { type RunningAgent, startAgent } from "../agent/agent";
 import { createAuthenticators } from "../authenticators/registry";
 import { type AdminTransport, createAdminClient } from "../client/client";
 import { type ConjurApi, type ConjurApiOptions, createConjurApi } from "../client/conjur-api";
+import type { AgentConfig } from "../config/agent";
 import { type Config, processEnvironment } from "../config/config";
 import { PosternError } from "../model/failures";
 import type { Authenticator, Logger } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { createClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
+import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
+import { createLogger } from "../runtime/logger";
 import { createRandom } from "../runtime/random";
 import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
 import { createSocketFetch } from "../runtime/socket-client";
@@ -29,6 +33,7 @@ export interface CliWorld {
   reach(config: Config, socket: string): Promise<Reached>;
   initialise(config: Config): Promise<{ readonly recoveryKey: SecretBytes }>;
   startServer(config: Config): Promise<RunningServer>;
+  startAgent(config: AgentConfig): Promise<RunningAgent>;
   /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates again. */
   untilStopped(reload: () => void): Promise<void>;
   readonly serviceManager: ServiceManager;
@@ -62,6 +67,11 @@ export function processWorld(version: string): CliWorld {
     },
     initialise: initialiseFolder,
     startServer: (config) => startServer(config, version),
+    startAgent(config) {
+      const clock = createClock();
+      const logger = createLogger({ clock, level: config.logLevel });
+      return startAgent(config, { environment: processEnvironment(), clock, random: createRandom(), logger, files: createPrivateFiles() });
+    },
     untilStopped(reload) {
       process.on("SIGHUP", reload);
       return new Promise((resolve) => {

@@ -10,13 +10,18 @@ import type { Broker, SecretReader } from "../core/broker";
 import { type Failure, type FailureCode, failureOf } from "../model/failures";
 import type { RequestContext } from "../model/types";
 
+/** What the agent of a machine implements for fronts; the words are the core's. */
+export type Reader = SecretReader;
+/** Where clients of a protocol log in before they read. */
+export type LocalLogin = Pick<Broker, "login">;
+
 export interface Front {
   /** As in `RequestContext.dialect` and in metrics: `conjur`. */
   readonly name: string;
   /** Everything the protocol offers. */
   serve(broker: Broker, settings?: FrontSettings): FrontApp;
-  /** The routes that only read secrets: all that a machine's own agent offers. */
-  reads(reader: SecretReader): FrontApp;
+  /** The routes that only read secrets: all that a machine's own agent offers. `logins` for protocols whose clients log in first. */
+  reads(reader: SecretReader, logins?: LocalLogin): FrontApp;
 }
 
 /** What an operator may choose about the protocols themselves; what is absent is as the original has it. */

@@ -35,6 +35,8 @@ export interface ReadOptions {
   readonly maxBytes?: number;
   /** Others may read it (never write), as in a folder that is itself closed to them. */
   readonly readableByOthers?: boolean;
+  /** Its group may read it. */
+  readonly readableByGroup?: boolean;
   /** It may belong to anybody, because the caller knows the folder. */
   readonly anyOwner?: boolean;
 }

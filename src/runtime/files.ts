@@ -29,6 +29,7 @@ export interface FileSystem {
 const defaultMaxBytes = 1 << 20;
 const othersAny = 0o077;
 const othersWrite = 0o022;
+const beyondGroupRead = 0o037;
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } = nodeFs.constants;
 // Windows has neither of the two. O_NONBLOCK keeps the opening of a FIFO from waiting for a writer.
 const noFollow = (nodeFs.constants.O_NOFOLLOW ?? 0) | (nodeFs.constants.O_NONBLOCK ?? 0);
@@ -152,7 +153,7 @@ function requirePrivate(path: string, stats: Stats, options: ReadOptions): void 
   if (!stats.isFile()) throw notPrivate(path, "a regular file");
   if (isWindows()) return;
   if (options.anyOwner !== true && !isOwn(stats) && stats.uid !== 0) throw notPrivate(path, "a file of this user or root");
-  const forbidden = options.readableByOthers === true ? othersWrite : othersAny;
+  const forbidden = options.readableByOthers === true ? othersWrite : options.readableByGroup === true ? beyondGroupRead : othersAny;
   if ((stats.mode & forbidden) !== 0) throw notPrivate(path, "a file closed to group and others (mode 0600 or 0400)");
 }
 

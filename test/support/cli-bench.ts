@@ -155,6 +155,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
             stop: async () => undefined,
           };
         },
+        startAgent: async () => ({ urls: ["unix:/run/postern/billing.sock"], identitySource: "imds", stop: async () => undefined }),
         untilStopped: async () => undefined,
         serviceManager: { ready: () => undefined, reloading: () => undefined, stopping: () => undefined },
         conjurApi: () => {

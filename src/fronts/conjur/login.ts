@@ -9,7 +9,7 @@ import type { Broker, LoginRequest } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
-import { print } from "../front";
+import { type LocalLogin, print } from "../front";
 import { type ConjurApp, type ConjurEnv, isBasic } from "./access";
 import { loginFailures } from "./errors";
 import { assertSegment, roleOfLogin } from "./names";
@@ -24,19 +24,23 @@ interface LoginPath {
   readonly login: string;
 }
 
-export function addLogins(app: ConjurApp, broker: Broker): void {
+/** The logins of those who say who they are. */
+export function addRoleLogins(app: ConjurApp, broker: LocalLogin): void {
   app.post("/authn/:account/:login/authenticate", async (c) => {
     const request = begin(c, { authenticator: "authn", ...c.req.param() });
     // The body is the key itself, to the byte, whatever type the client gives it.
     return finish(c, broker, { ...request, credential: new SecretBytes(await bodyOf(c)) });
   });
 
-  addOidc(app, broker);
-
   app.post("/:authenticator{authn-[^/]+}/:service/:account/:login/authenticate", async (c) => {
     const request = begin(c, c.req.param());
     return finish(c, broker, { ...request, ...proofIn(request.authenticator, await bodyOf(c)) });
   });
+}
+
+export function addLogins(app: ConjurApp, broker: Broker): void {
+  addRoleLogins(app, broker);
+  addOidc(app, broker);
 
   // A password for an API key, with which its holder goes on.
   app.on("GET", ["/:authenticator{authn-[^/]+}/:account/login", "/:authenticator{authn-[^/]+}/:service/:account/login"], async (c) => {
@@ -120,7 +124,7 @@ function begin(c: Context<ConjurEnv>, path: LoginPath): Omit<LoginRequest, "cred
   return { authenticator, account, role, claimed: login, ...(service === undefined ? {} : { service }) };
 }
 
-async function finish(c: Context<ConjurEnv>, broker: Broker, request: LoginRequest): Promise<Response> {
+async function finish(c: Context<ConjurEnv>, broker: LocalLogin, request: LoginRequest): Promise<Response> {
   const session = await broker.login(request, c.env.context);
   return print(sessionWire(session, c.req.header("accept-encoding")));
 }

@@ -7,14 +7,14 @@
 import type { Broker, SecretReader } from "../../core/broker";
 import { SecretBytes } from "../../model/secret-bytes";
 import { queryOf } from "../form";
-import { type Front, type FrontApp, type FrontSettings, type HotRoute, print, wireOf } from "../front";
+import { type Front, type FrontApp, type FrontSettings, type HotRoute, type LocalLogin, print, wireOf } from "../front";
 import { type ConjurApp, createApp, mustBeKnown } from "./access";
 import { addAuthenticators } from "./authenticators";
 import { addBranches } from "./branches";
 import { addCredentials } from "./credentials";
 import { failures } from "./errors";
 import { addHostFactories } from "./host-factories";
-import { addLogins } from "./login";
+import { addLogins, addRoleLogins } from "./login";
 import { pathOf, resourceId } from "./names";
 import { addPolicies } from "./policies";
 import { addReads } from "./reads";
@@ -40,9 +40,11 @@ function serve(broker: Broker, settings: FrontSettings = {}): FrontApp {
   return bound(app, hot);
 }
 
-function reads(reader: SecretReader): FrontApp {
+function reads(reader: SecretReader, logins?: LocalLogin): FrontApp {
   const app = createApp();
-  return bound(app, addReads(app, reader));
+  const hot = addReads(app, reader);
+  if (logins !== undefined) addRoleLogins(app, logins);
+  return bound(app, hot);
 }
 
 function bound(app: ConjurApp, hot: readonly HotRoute[]): FrontApp {

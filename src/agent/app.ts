@@ -1,0 +1,175 @@
+/** One app of this machine: its cache, its copy, its callers, and the reader that every front asks. */
+
+import { createConjurClient } from "../client/conjur-client";
+import type { AgentApp, AgentConfig } from "../config/agent";
+import type { LocalLogin, Reader } from "../fronts/front";
+import { failureOf, PosternError } from "../model/failures";
+import { type AccountName, parseAccount, parseIdentifier, type ResourceId, type RoleId } from "../model/ids";
+import type { Clock, HttpClient, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
+import type { Caller } from "../model/types";
+import type { Notes } from "./dressing";
+import type { Line } from "./line";
+import { createLocalCallers } from "./local-caller";
+import { createLocalCopy, type LocalCopy } from "./local-copy";
+import { createSecretCache, createStaleBounds, type SecretCache } from "./secret-cache";
+import { createUpstream } from "./upstream";
+
+export interface RunningApp {
+  readonly app: AgentApp;
+  readonly reader: Reader;
+  readonly logins: LocalLogin;
+  /** Asks the primary anew for all that is kept or shall be. */
+  refresh(): Promise<void>;
+  /** Writes the copy, if there is one. */
+  save(): void;
+}
+
+export interface RunningAppDeps {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly files: PrivateFiles;
+  readonly http: HttpClient;
+  readonly identity: MachineIdentity;
+  readonly line: Line;
+  readonly notes: Notes;
+  readonly pause: (ms: number) => Promise<void>;
+  /** Absent: no copy is kept. */
+  readonly keyring?: Keyring;
+  readonly copyFolder: string;
+  readonly primaryRoots?: string;
+}
+
+/** Several new values soon after each other make one writing. */
+const gatherMs = 200;
+
+export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningApp {
+  const { config, clock, logger, pause, notes } = deps;
+  const { primary } = config;
+  const account = parseAccount(primary.account);
+  const role = parseIdentifier(account, "host", app.role.slice("host/".length));
+  const copy = copyOf(app, account, deps);
+  let isSaving = false;
+  const cache = createSecretCache({
+    app: app.name,
+    upstream: createUpstream({
+      client: createConjurClient({
+        http: deps.http,
+        url: primary.url,
+        ...(deps.primaryRoots === undefined ? {} : { roots: deps.primaryRoots }),
+      }),
+      identity: deps.identity,
+      clock,
+      account,
+      service: primary.service,
+      audience: primary.audience,
+      login: app.role,
+    }),
+    line: deps.line,
+    clock,
+    logger,
+    pause,
+    freshMs: config.freshMs,
+    maxStaleMs: createStaleBounds(config.maxStaleMs, config.maxStaleByName),
+    ...initialOf(copy),
+    changed,
+  });
+
+  function save(): void {
+    try {
+      copy?.save(cache.state());
+    } catch (error) {
+      logger.error("copy_not_written", { app: app.name, reason: failureOf(error).code });
+    }
+  }
+
+  function changed(): void {
+    if (copy === undefined || isSaving) return;
+    isSaving = true;
+    void pause(gatherMs).then(() => {
+      isSaving = false;
+      save();
+    });
+  }
+
+  const kept = app.keep.map((name) => parseIdentifier(account, "variable", name));
+  return {
+    app,
+    ...readerOf(app, { account, role, cache, notes, deps }),
+    refresh: () => cache.refresh(kept),
+    save,
+  };
+}
+
+function copyOf(
+  app: AgentApp,
+  account: AccountName,
+  { config, keyring, files, clock, logger, copyFolder }: RunningAppDeps,
+): LocalCopy | undefined {
+  if (keyring === undefined) return undefined;
+  const boundTo = { login: app.role, primary: config.primary.url };
+  return createLocalCopy({ files, keyring, clock, logger, folder: copyFolder, account, app: app.name, boundTo });
+}
+
+function initialOf(copy: LocalCopy | undefined): { readonly initial?: NonNullable<ReturnType<LocalCopy["load"]>> } {
+  const initial = copy?.load();
+  return initial === undefined ? {} : { initial };
+}
+
+interface ReaderParts {
+  readonly account: AccountName;
+  readonly role: RoleId;
+  readonly cache: SecretCache;
+  readonly notes: Notes;
+  readonly deps: RunningAppDeps;
+}
+
+function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderParts): Pick<RunningApp, "reader" | "logins"> {
+  const { logger, files } = deps;
+  const { tcp } = app;
+  const callers = createLocalCallers({
+    app: app.name,
+    account,
+    role,
+    login: app.role,
+    random: deps.random,
+    clock: deps.clock,
+    ...(tcp === undefined ? {} : { tokenFile: () => tokenIn(files, tcp.tokenFile) }),
+  });
+
+  async function read(caller: Caller, id: ResourceId, version?: number): ReturnType<Reader["read"]> {
+    try {
+      if (caller.account !== account || !id.startsWith(`${account}:variable:`)) throw new PosternError({ code: "not_found", target: id });
+      const served = await cache.read(id, version);
+      notes.serve(caller.context, served);
+      logger.info("local_read", { app: app.name, secret: id, source: served.source, ageSeconds: Math.floor(served.ageMs / 1000) });
+      const { value, mimeType } = served;
+      // Conjur's protocol tells neither number nor time of a version; nothing here shows them.
+      const unknown = { version: version ?? 0, createdAt: caller.context.now - served.ageMs };
+      return { id, value, ...unknown, ...(mimeType === undefined ? {} : { mimeType }) };
+    } catch (error) {
+      notes.refuse(caller.context, error);
+      const { code, because } = failureOf(error);
+      logger.info("local_read_refused", { app: app.name, secret: id, code, because });
+      throw error;
+    }
+  }
+
+  return {
+    logins: callers,
+    reader: {
+      identify: callers.identify,
+      read: (caller, { id, version }) => read(caller, id, version),
+      async readMany(caller, ids) {
+        const values = await Promise.all(ids.map(async (id) => [id, await read(caller, id)] as const));
+        return new Map(values);
+      },
+    },
+  };
+}
+
+/** Read at every login, so that a new token counts at once. */
+function tokenIn(files: PrivateFiles, path: string): Uint8Array {
+  return files.read(path, { maxBytes: 4096, readableByGroup: true }) ?? new Uint8Array(0);
+}

@@ -1,0 +1,71 @@
+/**
+ * Binds a front's read routes to one app: what may reach them at all, and what their answers say of freshness.
+ *
+ * A front knows nothing of either. The reader notes what it served under the request's context, which is the same object on the way in and out.
+ */
+
+import type { FrontApp, FrontBindings } from "../fronts/front";
+import { failureOf } from "../model/failures";
+import type { RequestContext } from "../model/types";
+import type { Served } from "./secret-cache";
+
+/** What the answer to one request will say. */
+export interface Note {
+  readonly source?: Served["source"];
+  readonly ageMs?: number;
+  /** Why it is refused: `stale`, `primary_unavailable`. */
+  readonly reason?: string;
+}
+
+export interface Notes {
+  serve(context: RequestContext, served: Served): void;
+  refuse(context: RequestContext, error: unknown): void;
+  take(context: RequestContext): Note | undefined;
+}
+
+const toldReasons = new Set(["stale", "primary_unavailable"]);
+
+export function createNotes(): Notes {
+  const notes = new WeakMap<RequestContext, Note>();
+  return {
+    serve(context, { source, ageMs }) {
+      const before = notes.get(context);
+      // Of several values in one answer the oldest counts, and one of the copy makes it the copy's.
+      notes.set(context, {
+        source: before?.source === "copy" ? "copy" : source,
+        ageMs: Math.max(before?.ageMs ?? 0, ageMs),
+      });
+    },
+    refuse(context, error) {
+      const { because } = failureOf(error);
+      if (because !== undefined && toldReasons.has(because)) notes.set(context, { reason: because });
+    },
+    take: (context) => notes.get(context),
+  };
+}
+
+/** `admits` is asked before the front is. Unless it holds, the answer is 403 and empty. */
+export function dressFront(front: FrontApp, notes: Notes, admits: (request: Request) => boolean): FrontApp {
+  const answer = async (request: Request, bindings: FrontBindings): Promise<Response> => {
+    if (!admits(request)) return new Response(null, { status: 403, headers: { "cache-control": "no-store" } });
+    return dress(await front.app.fetch(request, bindings), notes.take(bindings.context));
+  };
+  return { ...front, app: { ...front.app, fetch: (request, bindings) => answer(request, requireBindings(bindings)) }, hot: [] };
+}
+
+function dress(response: Response, note: Note | undefined): Response {
+  const { headers } = response;
+  if (note?.ageMs !== undefined && response.ok) headers.set("age", String(Math.floor(note.ageMs / 1000)));
+  if (note?.source !== undefined && response.ok) headers.set("x-postern-source", note.source);
+  if (note?.reason !== undefined && !response.ok) headers.set("x-postern-reason", note.reason);
+  return response;
+}
+
+function requireBindings(bindings: unknown): FrontBindings {
+  if (isBindings(bindings)) return bindings;
+  throw new TypeError("a front is called with the things of its request");
+}
+
+function isBindings(value: unknown): value is FrontBindings {
+  return typeof value === "object" && value !== null && "context" in value && "edge" in value;
+}

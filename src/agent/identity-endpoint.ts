@@ -1,0 +1,90 @@
+/**
+ * This machine's tokens for unmodified Azure libraries, in the shape of App Service: for containers that cannot reach the Arc agent, and for programs whose
+ * libraries look for nothing else.
+ *
+ * Whoever gets a token here can act as the machine where that token counts. So nothing is offered unless it is configured, each app brings a secret of its
+ * own, and only audiences that the configuration names are asked for, to the letter.
+ * Source: "How to use managed identities for App Service and Azure Functions", REST endpoint reference, api-version 2019-08-01.
+ */
+
+import { Hono } from "hono";
+import { tokenText } from "../client/machine-token";
+import type { IdentityEndpointSettings } from "../config/agent";
+import { matchesApiKey, sha256Hex } from "../crypto/digest";
+import { type FrontApp, type FrontEnv, print } from "../fronts/front";
+import { failureOf } from "../model/failures";
+import type { Logger, MachineIdentity } from "../model/ports";
+import { SecretBytes } from "../model/secret-bytes";
+
+export interface IdentityEndpointDeps {
+  readonly app: string;
+  readonly settings: IdentityEndpointSettings;
+  readonly identity: MachineIdentity;
+  readonly logger: Logger;
+  /** The bytes of the app's secret file now. */
+  readonly secret: () => Uint8Array;
+}
+
+const tokenPath = "/msi/token";
+const oldestVersion = "2019-08-01";
+
+export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
+  const { identity, logger, settings } = deps;
+  const app = new Hono<FrontEnv>();
+  app.notFound(() => refuse(404, "Not found"));
+  app.onError((error, c) => {
+    c.env.edge.report(error, c.env.context);
+    return refuse(500, "The request failed");
+  });
+  app.all("*", async (c) => {
+    // Some libraries write a slash at the end, or two at the start.
+    if (c.req.path.replace(/^\/+/u, "/").replace(/\/$/u, "") !== tokenPath) return refuse(404, "Not found");
+    if (c.req.method !== "GET") return refuse(405, "Method not allowed");
+    if (!isOwnSecret(c.req.header("x-identity-header"))) {
+      logger.warn("identity_refused", { app: deps.app, because: "identity_header" });
+      return refuse(401, "The X-IDENTITY-HEADER header is missing or wrong");
+    }
+    const query = new URL(c.req.url).searchParams;
+    if ([...query.keys()].some((name) => query.getAll(name).length > 1)) return refuse(400, "A query parameter occurs more than once");
+    const version = query.get("api-version") ?? "";
+    if (!/^\d{4}-\d{2}-\d{2}$/u.test(version) || version < oldestVersion)
+      return refuse(400, `api-version must be ${oldestVersion} or later`);
+    return await hand(query);
+  });
+
+  async function hand(query: URLSearchParams): Promise<Response> {
+    const resource = query.get("resource") ?? "";
+    // There is one identity here, and who asks for a certain one may mean another.
+    if (["client_id", "principal_id", "object_id", "mi_res_id"].some((name) => (query.get(name) ?? "") !== ""))
+      return refuse(400, "No identity can be selected here");
+    if (!settings.audiences.includes(resource)) {
+      logger.warn("identity_refused", { app: deps.app, because: "audience", audience: resource });
+      return refuse(403, "The resource is not one that this machine hands out tokens for");
+    }
+    try {
+      const { token, expiresAt } = await identity.credential(resource);
+      logger.info("identity_lent", { app: deps.app, audience: resource });
+      const body = { access_token: tokenText(token), expires_on: String(Math.floor(expiresAt / 1000)), resource, token_type: "Bearer" };
+      return print({ status: 200, headers: { "content-type": "application/json; charset=utf-8" }, body: JSON.stringify(body) });
+    } catch (error) {
+      logger.warn("identity_refused", { app: deps.app, because: failureOf(error).because ?? "internal" });
+      return refuse(503, "The machine's own identity endpoint gives no token now", { "retry-after": "5" });
+    }
+  }
+
+  function isOwnSecret(presented: string | undefined): boolean {
+    const expected = Buffer.from(deps.secret()).toString("utf8").trim();
+    return presented !== undefined && expected !== "" && matchesApiKey(SecretBytes.ofText(presented), sha256Hex(expected));
+  }
+
+  // The listener tells protocols apart by name; this one is Azure's.
+  return { name: "keyvault", app, hot: [], takesPolicy: () => false, refuse: () => refuse(400, "The request is not acceptable") };
+}
+
+function refuse(statusCode: number, message: string, headers: Readonly<Record<string, string>> = {}): Response {
+  return print({
+    status: statusCode,
+    headers: { "content-type": "application/json; charset=utf-8", ...headers },
+    body: JSON.stringify({ statusCode, message }),
+  });
+}

@@ -1,0 +1,206 @@
+/**
+ * What one app's role was given, and how old that is: fresh values at once, others from the primary, and while that cannot be asked from here, as long as the
+ * operator allows.
+ *
+ * Ages are counted by the clock that never jumps, so setting the time back makes nothing younger. A refusal by the primary acts at once: the secret it
+ * concerns is dropped, and when it refuses the role itself nothing more is served, line or no line, until the role logs in again.
+ */
+
+import { failureOf, PosternError } from "../model/failures";
+import { identifierOf, type ResourceId } from "../model/ids";
+import type { Clock, Logger } from "../model/ports";
+import type { SecretBytes } from "../model/secret-bytes";
+import type { Line } from "./line";
+import type { Upstream } from "./upstream";
+
+/** A value with what an answer says of its freshness. */
+export interface Served {
+  readonly value: SecretBytes;
+  readonly mimeType?: string;
+  /** `primary`: it gave the value within the time that counts as fresh. `copy`: it could not be asked now. */
+  readonly source: "primary" | "copy";
+  readonly ageMs: number;
+}
+
+/** A value as the copy keeps it. */
+export interface Kept {
+  readonly id: ResourceId;
+  readonly version?: number;
+  readonly value: SecretBytes;
+  readonly mimeType?: string;
+  readonly ageMs: number;
+}
+
+export interface CacheState {
+  readonly kept: readonly Kept[];
+  /** The primary's last word was that this role may not log in. */
+  readonly isRefused: boolean;
+}
+
+export interface SecretCache {
+  /** Throws `stale` past the bound, `upstream_unavailable` without a value and a line, and what the primary refuses with. */
+  read(id: ResourceId, version?: number): Promise<Served>;
+  /** Asks for everything kept, and for `ids`, anew. Never throws. */
+  refresh(ids: readonly ResourceId[]): Promise<void>;
+  state(): CacheState;
+}
+
+export interface SecretCacheOptions {
+  readonly app: string;
+  readonly upstream: Upstream;
+  readonly line: Line;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly pause: (ms: number) => Promise<void>;
+  readonly freshMs: number;
+  readonly maxStaleMs: (identifier: string) => number;
+  /** What an earlier process left. */
+  readonly initial?: CacheState;
+  /** Something that a copy must know has changed. */
+  readonly changed: () => void;
+}
+
+interface Held extends Omit<Kept, "ageMs"> {
+  /** When its age was zero, by the clock that never jumps; before the start of this process it may be any negative number. */
+  readonly bornMs: number;
+}
+
+/** A reader with a usable value waits no longer for a better one. */
+const patienceMs = 1000;
+/** One who is refused is told so again without asking for so long. */
+const refusalMs = 2000;
+const maxKept = 10_000;
+const maxRefusals = 1000;
+
+export function createSecretCache(options: SecretCacheOptions): SecretCache {
+  const { upstream, line, clock, logger, pause, freshMs, changed } = options;
+  const held = new Map<string, Held>();
+  const flights = new Map<string, Promise<Held>>();
+  const refusals = new Map<string, { readonly error: unknown; readonly atMs: number }>();
+  let isRefused = options.initial?.isRefused ?? false;
+  for (const { ageMs, ...kept } of options.initial?.kept ?? []) {
+    held.set(keyOf(kept.id, kept.version), { ...kept, bornMs: clock.monotonicMs() - ageMs });
+  }
+
+  const ageOf = ({ bornMs }: Held): number => clock.monotonicMs() - bornMs;
+  const isWithinBound = (each: Held): boolean => !isRefused && ageOf(each) <= options.maxStaleMs(identifierOf(each.id));
+
+  function served(each: Held, source: Served["source"]): Served {
+    const { value, mimeType } = each;
+    return { value, source, ageMs: ageOf(each), ...(mimeType === undefined ? {} : { mimeType }) };
+  }
+
+  /** What can be answered without the primary. */
+  function withoutLine(each: Held | undefined): Served {
+    if (isRefused) throw new PosternError({ code: "forbidden", because: "primary_refused_role" });
+    if (each === undefined)
+      throw new PosternError({ code: "upstream_unavailable", upstream: "primary", overloaded: true, because: "primary_unavailable" });
+    if (!isWithinBound(each)) throw new PosternError({ code: "stale", because: "stale" });
+    return served(each, "copy");
+  }
+
+  async function fetchValue(key: string, id: ResourceId, version: number | undefined): Promise<Held> {
+    const bornMs = clock.monotonicMs();
+    try {
+      const value = await upstream.read(id, version);
+      line.succeeded();
+      isRefused = false;
+      // Its age counts from the question: what happened at the primary after it may not be in the answer.
+      const fresh = { id, ...value, bornMs, ...(version === undefined ? {} : { version }) };
+      if (held.size >= maxKept && !held.has(key)) dropOldest();
+      held.set(key, fresh);
+      refusals.delete(key);
+      changed();
+      return fresh;
+    } catch (error) {
+      learn(key, error);
+      throw error;
+    }
+  }
+
+  /** What a failure says about the line, the role and the secret. */
+  function learn(key: string, error: unknown): void {
+    const { code, because } = failureOf(error);
+    if (code === "upstream_unavailable") {
+      line.failed();
+      logger.warn("primary_unavailable", { app: options.app, because: because ?? code });
+      return;
+    }
+    line.succeeded();
+    if (code === "unauthenticated") {
+      isRefused = true;
+      logger.warn("primary_refused_role", { app: options.app });
+    } else {
+      held.delete(key);
+    }
+    if (refusals.size >= maxRefusals) refusals.clear();
+    refusals.set(key, { error, atMs: clock.monotonicMs() });
+    changed();
+  }
+
+  function dropOldest(): void {
+    const oldest = held.keys().next();
+    if (oldest.done !== true) held.delete(oldest.value);
+  }
+
+  function flightOf(key: string, id: ResourceId, version: number | undefined): Promise<Held> {
+    const known = flights.get(key);
+    if (known !== undefined) return known;
+    const flight = fetchValue(key, id, version).finally(() => flights.delete(key));
+    flights.set(key, flight);
+    // Where nobody waits for it any more, a failure was learned from and must not end the process.
+    flight.catch(() => undefined);
+    return flight;
+  }
+
+  return {
+    async read(id, version) {
+      const key = keyOf(id, version);
+      const known = held.get(key);
+      if (known !== undefined && !isRefused && ageOf(known) < freshMs) return served(known, "primary");
+      const refusal = refusals.get(key);
+      if (refusal !== undefined && clock.monotonicMs() - refusal.atMs < refusalMs) throw asLocal(refusal.error);
+      if (line.isAway()) return withoutLine(known);
+      const flight = flightOf(key, id, version);
+      try {
+        if (known === undefined || !isWithinBound(known)) return served(await flight, "primary");
+        const fresh = await Promise.race([flight, pause(patienceMs)]);
+        if (fresh !== undefined) return served(fresh, "primary");
+        line.failed();
+        return withoutLine(held.get(key));
+      } catch (error) {
+        if (failureOf(error).code === "upstream_unavailable") return withoutLine(held.get(key));
+        throw asLocal(error);
+      }
+    },
+    async refresh(ids) {
+      const wanted: readonly Pick<Held, "id" | "version">[] = [...ids.map((id) => ({ id })), ...held.values()];
+      const all = new Map(wanted.map((each) => [keyOf(each.id, each.version), each]));
+      for (const [key, { id, version }] of all) {
+        if (line.isAway()) return;
+        await flightOf(key, id, version).catch(() => undefined);
+      }
+    },
+    state: () => ({ isRefused, kept: [...held.values()].map(({ bornMs, ...each }) => ({ ...each, ageMs: clock.monotonicMs() - bornMs })) }),
+  };
+}
+
+/** The role is known here, whatever the primary thinks of it: refusing it is not a matter of its local token. */
+function asLocal(error: unknown): unknown {
+  if (failureOf(error).code !== "unauthenticated") return error;
+  return new PosternError({ code: "forbidden", because: "primary_refused_role" }, { cause: error });
+}
+
+function keyOf(id: ResourceId, version: number | undefined): string {
+  return version === undefined ? id : `${id}@${version}`;
+}
+
+/** The bound of the longest name that is the secret's own or a branch above it. */
+export function createStaleBounds(
+  common: number,
+  byName: readonly { readonly name: string; readonly ms: number }[],
+): (identifier: string) => number {
+  const longestFirst = [...byName].sort((left, right) => right.name.length - left.name.length);
+  return (identifier) =>
+    longestFirst.find(({ name }) => identifier === name || identifier.startsWith(`${name.replace(/\/$/u, "")}/`))?.ms ?? common;
+}

@@ -1,0 +1,275 @@
+/**
+ * The file that a machine's agent is told by: one TOML file, in which every key is known.
+ *
+ *   [primary]  url, account, service      whom it asks
+ *   [identity] source, client_id          who the machine is
+ *   [offline]  max_stale                  how long a copy may serve without the primary
+ *   [apps.NAME] role, socket, owner       who may ask here, and as whom
+ */
+
+import { dirname, isAbsolute, resolve } from "node:path";
+import { parse as parseToml, TomlError } from "smol-toml";
+import * as v from "valibot";
+import { PosternError } from "../model/failures";
+
+export interface AgentApp {
+  readonly name: string;
+  /** `host/apps/billing`. */
+  readonly role: string;
+  /** One of the two is there. */
+  readonly socket?: { readonly path: string; readonly owner?: string; readonly group?: string; readonly mode: number };
+  readonly tcp?: { readonly listen: string; readonly tokenFile: string };
+  /** Kept in the copy before anybody asks. */
+  readonly keep: readonly string[];
+  readonly identityEndpoint?: IdentityEndpointSettings;
+}
+
+/** Where unmodified Azure libraries get the machine's tokens, and for whom those may be. */
+export interface IdentityEndpointSettings {
+  readonly listen: string;
+  readonly secretFile: string;
+  readonly audiences: readonly string[];
+}
+
+export interface AgentConfig {
+  /** Absolute; where the sealed copy is. */
+  readonly dataFolder: string;
+  readonly seals: readonly string[];
+  readonly credentialsFolder?: string;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly primary: {
+    readonly url: string;
+    readonly account: string;
+    /** The service of `authn-azure` there. */
+    readonly service: string;
+    readonly audience: string;
+    readonly caFile?: string;
+  };
+  readonly identity: {
+    readonly source?: "imds" | "arc" | "app-service" | "workload";
+    readonly endpoint?: string;
+    readonly tokensFolder?: string;
+    readonly selector?: { readonly kind: "client" | "object" | "resource"; readonly value: string };
+  };
+  /** URL prefixes for requests to Entra ID that its public address does not cover. */
+  readonly allowOutbound: readonly string[];
+  readonly rootFiles: readonly string[];
+  /** How long a value serves without asking again. */
+  readonly freshMs: number;
+  /** Pause between two rounds over all that is kept. */
+  readonly refreshMs: number;
+  readonly maxStaleMs: number;
+  /** For what is below a branch, or one secret; the longest name that fits counts. */
+  readonly maxStaleByName: readonly { readonly name: string; readonly ms: number }[];
+  readonly apps: readonly [AgentApp, ...AgentApp[]];
+}
+
+export interface AgentConfigSource {
+  readonly path: string;
+  readonly text: string;
+  /** The folder of systemd's credentials. */
+  readonly credentialsFolder?: string;
+}
+
+const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const Duration = v.pipe(
+  v.string("a time such as 30s, 15m, 24h or 7d"),
+  v.regex(/^\d{1,6}[smhd]$/u, "a time such as 30s, 15m, 24h or 7d"),
+  v.transform(
+    (text) =>
+      Number(text.slice(0, -1)) *
+      (text.endsWith("s") ? unitMs.s : text.endsWith("m") ? unitMs.m : text.endsWith("h") ? unitMs.h : unitMs.d),
+  ),
+);
+const Name = v.pipe(v.string("a text"), v.minLength(1, "a text that is not empty"));
+const Names = v.array(Name, "a list of texts");
+const Path = v.pipe(Name, v.check(isAbsolute, "an absolute path"));
+const Loopback = v.pipe(
+  Name,
+  v.regex(/^(?:127\.0\.0\.1|\[::1\]):\d{1,5}$/u, "127.0.0.1:PORT or [::1]:PORT: others could reach anything else"),
+);
+const Account = v.union([Name, v.pipe(v.number(), v.integer(), v.minValue(0), v.transform(String))], "a name or a number");
+const Mode = v.pipe(
+  v.string('an octal mode such as "0660"'),
+  v.regex(/^0?[0-7]{3}$/u, 'an octal mode such as "0660"'),
+  v.transform((text) => Number.parseInt(text, 8)),
+  v.check((mode) => (mode & 0o117) === 0, 'a mode that is closed to others and has nothing to execute, such as "0660"'),
+);
+const Role = v.pipe(Name, v.regex(/^host\/.+$/u, "the login of a host, such as host/apps/billing"));
+const Url = v.pipe(
+  Name,
+  v.check((text) => {
+    const url = URL.parse(text);
+    return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.search === "" && url.hash === "";
+  }, "an https URL"),
+);
+
+const IdentityEndpoint = v.strictObject({
+  listen: Loopback,
+  secret_file: Path,
+  audiences: v.pipe(Names, v.minLength(1, "at least one audience: no token is handed out for any other")),
+});
+const App = v.strictObject({
+  role: Role,
+  socket: v.optional(Path),
+  owner: v.optional(Account),
+  group: v.optional(Account),
+  mode: v.optional(Mode),
+  listen: v.optional(Loopback),
+  token_file: v.optional(Path),
+  keep: v.optional(Names),
+  identity_endpoint: v.optional(IdentityEndpoint),
+});
+const File = v.strictObject({
+  data: v.optional(Path),
+  seal: v.optional(Names),
+  log_level: v.optional(v.picklist(["debug", "info", "warn", "error"], "debug, info, warn or error")),
+  allow_outbound: v.optional(v.array(Url, "a list of URLs")),
+  ca: v.optional(Names),
+  primary: v.strictObject({ url: Url, account: Name, service: Name, audience: v.optional(Name), ca: v.optional(Name) }, "a table"),
+  identity: v.optional(
+    v.strictObject({
+      source: v.optional(v.picklist(["imds", "arc", "app-service", "workload"], "imds, arc, app-service or workload")),
+      endpoint: v.optional(Url),
+      tokens_folder: v.optional(Path),
+      client_id: v.optional(Name),
+      object_id: v.optional(Name),
+      resource_id: v.optional(Name),
+    }),
+  ),
+  offline: v.optional(
+    v.strictObject({
+      fresh: v.optional(Duration),
+      refresh: v.optional(Duration),
+      max_stale: v.optional(Duration),
+      secrets: v.optional(v.record(v.string(), Duration)),
+    }),
+  ),
+  apps: v.record(
+    v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/u, "a name of small letters, digits and dashes")),
+    App,
+    "a table for each app",
+  ),
+});
+type Said = v.InferOutput<typeof File>;
+
+const defaults = {
+  data: "/var/lib/postern-agent",
+  audience: "https://management.azure.com/",
+  freshMs: 10_000,
+  refreshMs: 300_000,
+  socketMode: 0o600,
+} as const;
+
+/** Throws `malformed` (because `configuration`) whose `expected` has a line for each thing that is wrong. */
+export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
+  const parsed = v.safeParse(File, tablesOf(source));
+  if (!parsed.success) throw wrong(parsed.issues.map((issue) => `${pathOf(issue)}: ${expectation(issue)}`));
+  const said = parsed.output;
+  const problems = [...identityProblems(said), ...Object.entries(said.apps).flatMap(([name, app]) => appProblems(name, app))];
+  const apps = Object.entries(said.apps).map(([name, app]) => appOf(name, app));
+  const [first, ...rest] = apps;
+  if (first === undefined) problems.push("apps: expected at least one app");
+  problems.push(...repeated(apps.flatMap(({ socket, tcp, identityEndpoint }) => [socket?.path, tcp?.listen, identityEndpoint?.listen])));
+  if (problems.length > 0 || first === undefined) throw wrong(problems);
+  return assemble(said, [first, ...rest], source);
+}
+
+function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSource): AgentConfig {
+  const { primary, identity = {}, offline = {} } = said;
+  const base = dirname(source.path);
+  const value = identity.client_id ?? identity.object_id ?? identity.resource_id;
+  const kind = identity.client_id !== undefined ? "client" : identity.object_id !== undefined ? "object" : "resource";
+  return {
+    dataFolder: said.data ?? defaults.data,
+    seals: said.seal ?? [],
+    ...(source.credentialsFolder === undefined ? {} : { credentialsFolder: source.credentialsFolder }),
+    logLevel: said.log_level ?? "info",
+    primary: {
+      url: primary.url.replace(/\/+$/u, ""),
+      account: primary.account,
+      service: primary.service,
+      audience: primary.audience ?? defaults.audience,
+      ...(primary.ca === undefined ? {} : { caFile: resolve(base, primary.ca) }),
+    },
+    identity: {
+      ...(identity.source === undefined ? {} : { source: identity.source }),
+      ...(identity.endpoint === undefined ? {} : { endpoint: identity.endpoint }),
+      ...(identity.tokens_folder === undefined ? {} : { tokensFolder: identity.tokens_folder }),
+      ...(value === undefined ? {} : { selector: { kind, value } }),
+    },
+    allowOutbound: said.allow_outbound ?? [],
+    rootFiles: (said.ca ?? []).map((path) => resolve(base, path)),
+    freshMs: offline.fresh ?? defaults.freshMs,
+    refreshMs: offline.refresh ?? defaults.refreshMs,
+    maxStaleMs: offline.max_stale ?? 0,
+    maxStaleByName: Object.entries(offline.secrets ?? {}).map(([name, ms]) => ({ name, ms })),
+    apps,
+  };
+}
+
+function appOf(name: string, app: Said["apps"][string]): AgentApp {
+  const { socket, owner, group, mode, listen, token_file, identity_endpoint: endpoint } = app;
+  const access = { ...(owner === undefined ? {} : { owner }), ...(group === undefined ? {} : { group }) };
+  return {
+    name,
+    role: app.role,
+    ...(socket === undefined ? {} : { socket: { path: socket, ...access, mode: mode ?? defaults.socketMode } }),
+    ...(listen === undefined || token_file === undefined ? {} : { tcp: { listen, tokenFile: token_file } }),
+    keep: app.keep ?? [],
+    ...(endpoint === undefined
+      ? {}
+      : { identityEndpoint: { listen: endpoint.listen, secretFile: endpoint.secret_file, audiences: endpoint.audiences } }),
+  };
+}
+
+function appProblems(name: string, { socket, listen, token_file, owner, group, mode }: Said["apps"][string]): readonly string[] {
+  const where = `apps.${name}`;
+  const problems: string[] = [];
+  if ((socket === undefined) === (listen === undefined)) problems.push(`${where}: expected either socket or listen`);
+  if (listen !== undefined && token_file === undefined)
+    problems.push(`${where}: expected token_file: every program on this machine can connect to ${listen}`);
+  if (socket === undefined && (owner ?? group ?? mode) !== undefined)
+    problems.push(`${where}: owner, group and mode are those of a socket`);
+  return problems;
+}
+
+function identityProblems({ identity = {} }: Said): readonly string[] {
+  const chosen = [identity.client_id, identity.object_id, identity.resource_id].filter((each) => each !== undefined);
+  return chosen.length > 1 ? ["identity: expected one of client_id, object_id and resource_id"] : [];
+}
+
+/** Two apps on one socket would be one app. */
+function repeated(places: readonly (string | undefined)[]): readonly string[] {
+  const all = places.filter((place) => place !== undefined && !place.endsWith(":0"));
+  return [...new Set(all.filter((place, at) => all.indexOf(place) !== at))].map((place) => `apps: ${place} is used twice`);
+}
+
+function tablesOf({ text, path }: AgentConfigSource): unknown {
+  try {
+    return parseToml(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const [what = "not TOML"] = error.message.split("\n");
+    throw wrong([`${path}:${error.line}:${error.column}: ${what.replace(/^Invalid TOML document: /u, "")}`]);
+  }
+}
+
+function pathOf(issue: v.BaseIssue<unknown>): string {
+  return issue.path?.map(({ key }) => String(key)).join(".") ?? "the file";
+}
+
+function expectation(issue: v.BaseIssue<unknown>): string {
+  if (issue.expected === "never") return "unknown setting";
+  return issue.input === undefined ? "missing" : `expected ${issue.message}`;
+}
+
+function wrong(problems: readonly string[]): PosternError {
+  return new PosternError({
+    code: "malformed",
+    where: "configuration",
+    expected: problems.join("\n"),
+    kind: "argument",
+    because: "configuration",
+  });
+}

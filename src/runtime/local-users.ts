@@ -1,0 +1,51 @@
+/** Users and groups of this machine by name or number, and whose a socket is. */
+
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { PosternError } from "../model/failures";
+
+const unchanged = -1;
+
+/** The number of a user, from its digits or `/etc/passwd`. Throws `malformed` for a name that is not there. */
+export function userIdOf(user: string): number {
+  return idOf(user, "/etc/passwd", "a user of this machine");
+}
+
+/** As `userIdOf`, from `/etc/group`. */
+export function groupIdOf(group: string): number {
+  return idOf(group, "/etc/group", "a group of this machine");
+}
+
+/** Gives a socket to whom it is for. It is nobody else's meanwhile: the mode comes last. Throws `malformed` where this process may not. */
+export function giveSocket(path: string, access: { readonly owner?: string; readonly group?: string; readonly mode: number }): void {
+  const owner = access.owner === undefined ? unchanged : userIdOf(access.owner);
+  const group = access.group === undefined ? unchanged : groupIdOf(access.group);
+  try {
+    if (owner !== unchanged || group !== unchanged) chownSync(path, owner, group);
+    chmodSync(path, access.mode);
+  } catch (cause) {
+    throw wrong(path, "a socket this process may give to its owner and group; giving to others takes root or CAP_CHOWN", cause);
+  }
+}
+
+/** Makes the folder of a socket if need be. Throws `malformed` for one in which others could put a socket of their own in its place. */
+export function ensureSocketFolder(path: string): void {
+  const folder = dirname(path);
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const { mode } = lstatSync(folder);
+  if ((mode & 0o002) !== 0) throw wrong(folder, "a folder that not everybody can write: whoever can would answer in the agent's place");
+}
+
+function idOf(text: string, file: string, expected: string): number {
+  if (/^\d{1,10}$/u.test(text)) return Number(text);
+  const line = readFileSync(file, "utf8")
+    .split("\n")
+    .find((each) => each.startsWith(`${text}:`));
+  const id = Number(line?.split(":")[2] ?? Number.NaN);
+  if (!Number.isInteger(id)) throw wrong(text, expected);
+  return id;
+}
+
+function wrong(where: string, expected: string, cause?: unknown): PosternError {
+  return new PosternError({ code: "malformed", where, expected, kind: "argument", because: "configuration" }, { cause });
+}

@@ -1,0 +1,83 @@
+/** A primary with the Azure authenticator, a simulated Arc server, and an agent on it, all in this process and at one time. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type RunningAgent, startAgent } from "../../src/agent/agent";
+import { loadAgentConfig } from "../../src/config/agent";
+import { createPrivateFiles } from "../../src/runtime/files";
+import { createAzureHouse, service, startCloud, whereabouts } from "./azure-house";
+import { createLogKeeper } from "./fake-issuer";
+import { createTestClock, seededRandom } from "./house";
+
+export const machineName = "arc";
+
+/** Sends a request by a socket or to a port. */
+export type Ask = (path: string, options?: RequestInit) => Promise<Response>;
+
+export async function createAgentHouse() {
+  const clock = createTestClock();
+  const simulator = await startCloud(clock);
+  const primary = await createAzureHouse(simulator, { clock });
+  const folder = mkdtempSync(join(tmpdir(), "postern-agent-"));
+  const annotations = whereabouts(simulator, machineName);
+  for (const name of ["billing", "shop"]) {
+    await primary.addLogins([{ login: `host/apps/${name}`, annotations }]);
+    await primary.house.load(
+      `- !variable apps/${name}/password\n- !permit\n  role: !host apps/${name}\n  privileges: [ read, execute ]\n  resource: !variable apps/${name}/password\n`,
+    );
+    await primary.setVariable(`apps/${name}/password`, `the ${name} password`);
+  }
+
+  let starts = 8;
+
+  /** `more` is text of the file after the common part; `$folder` is the folder. */
+  async function start(more: string, log = createLogKeeper()): Promise<RunningAgent> {
+    const text = `
+data = "${folder}/data"
+[primary]
+url = "${primary.listener.url}"
+account = "acme"
+service = "${service}"
+[identity]
+source = "arc"
+endpoint = "${simulator.machine(machineName).url}/metadata/identity/oauth2/token"
+tokens_folder = "${simulator.tokensFolder}"
+${more.replaceAll("$folder", folder)}`;
+    // Tables come after plain keys.
+    const plain = /^seal = .*$/mu.exec(text)?.[0];
+    const ordered = plain === undefined ? text : `${plain}\n${text.replace(plain, "")}`;
+    const config = loadAgentConfig({ path: join(folder, "agent.toml"), text: ordered });
+    return await startAgent(config, { environment: {}, clock, random: seededRandom(++starts), logger: log, files: createPrivateFiles() });
+  }
+
+  return {
+    clock,
+    simulator,
+    primary,
+    folder,
+    start,
+    bySocket:
+      (app: string): Ask =>
+      (path, options = {}) =>
+        fetch(`http://localhost${path}`, { ...options, unix: join(folder, `${app}.sock`) }),
+    async close() {
+      await primary.close();
+      await simulator.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+export const apps = ["billing", "shop"]
+  .map((name) => `[apps.${name}]\nrole = "host/apps/${name}"\nsocket = "$folder/${name}.sock"\n`)
+  .join("");
+
+export const secretPath = (name: string): string => `/secrets/acme/variable/apps%2F${name}%2Fpassword`;
+
+/** Logs in as the app and gives the header that clients send with its token. */
+export async function logIn(ask: Ask, app: string, credential = "x"): Promise<Record<string, string>> {
+  const answer = await ask(`/authn/acme/host%2Fapps%2F${app}/authenticate`, { method: "POST", body: credential });
+  if (answer.status !== 200) throw new Error(`login: ${answer.status}`);
+  return { authorization: `Token token="${Buffer.from(await answer.text()).toString("base64")}"` };
+}

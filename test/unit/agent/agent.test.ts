@@ -1,0 +1,262 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { RunningAgent } from "../../../src/agent/agent";
+import { type Ask, apps, createAgentHouse, logIn, secretPath } from "../../support/agent-house";
+import { createLogKeeper } from "../../support/fake-issuer";
+
+const house = await createAgentHouse();
+const running: RunningAgent[] = [];
+async function start(...args: Parameters<typeof house.start>): Promise<RunningAgent> {
+  const agent = await house.start(...args);
+  running.push(agent);
+  return agent;
+}
+afterEach(async () => {
+  for (const agent of running.splice(0)) await agent.stop();
+});
+afterAll(() => house.close());
+
+const billing = house.bySocket("billing");
+const shop = house.bySocket("shop");
+async function read(ask: Ask, app: string, headers?: Record<string, string>): Promise<string> {
+  const answer = await ask(secretPath(app), { headers: headers ?? (await logIn(ask, app)) });
+  return `${answer.status} ${await answer.text()}`;
+}
+
+describe("an app's socket", () => {
+  test("serves the app's role as the primary decides, with source and age", async () => {
+    await start(apps);
+    const answer = await billing(secretPath("billing"), { headers: await logIn(billing, "billing") });
+    expect(await answer.text()).toBe("the billing password");
+    expect(answer.headers.get("x-postern-source")).toBe("primary");
+    expect(answer.headers.get("age")).toBe("0");
+    const lines = house.primary.house.audit.filter((line) => line.operation === "secret.read");
+    expect(lines.at(-1)).toMatchObject({ role: "acme:host:apps/billing", allowed: true });
+  });
+
+  test("answers several at once", async () => {
+    await start(apps);
+    const path = "/secrets?variable_ids=acme:variable:apps%2Fbilling%2Fpassword";
+    const answer = await billing(path, { headers: await logIn(billing, "billing") });
+    expect(await answer.json()).toEqual({ "acme:variable:apps/billing/password": "the billing password" });
+    expect(answer.headers.get("x-postern-source")).toBe("primary");
+  });
+
+  test("belongs to its owner alone, and is gone from others' sight from the first moment", async () => {
+    await start(`${apps}mode = "0660"\n`);
+    expect(statSync(join(house.folder, "billing.sock")).mode & 0o777).toBe(0o600);
+    expect(statSync(join(house.folder, "shop.sock")).mode & 0o777).toBe(0o660);
+  });
+
+  test("asks with the app's role, so that another app's secret is absent there", async () => {
+    await start(apps);
+    await read(billing, "billing");
+    const headers = await logIn(shop, "shop");
+    const answer = await shop(secretPath("billing"), { headers });
+    expect(answer.status).toBe(404);
+    const line = house.primary.house.lastAudit();
+    expect(line).toMatchObject({ role: "acme:host:apps/shop", allowed: false, operation: "secret.read" });
+  });
+
+  test("knows no token of another app, of the primary, of an earlier process, or a changed one", async () => {
+    const first = await start(apps);
+    const ofBilling = await logIn(billing, "billing");
+    expect(await read(shop, "shop", ofBilling)).toBe("401 Unauthorized: Invalid token");
+    expect(await read(shop, "shop", { authorization: await house.primary.adminToken() })).toStartWith("401 ");
+    const token = JSON.parse(Buffer.from(ofBilling.authorization?.slice(13, -1) ?? "", "base64").toString());
+    const payload = JSON.parse(Buffer.from(token.payload, "base64").toString());
+    const longer = { ...token, payload: Buffer.from(JSON.stringify({ ...payload, until: payload.until + 1 })).toString("base64") };
+    const changed = { authorization: `Token token="${Buffer.from(JSON.stringify(longer)).toString("base64")}"` };
+    expect(await read(billing, "billing", changed)).toStartWith("401 ");
+    expect(await read(billing, "billing", {})).toStartWith("401 ");
+    await first.stop();
+    running.splice(0);
+    await start(apps);
+    expect(await read(billing, "billing", ofBilling)).toBe("401 Unauthorized: Invalid token");
+  });
+
+  test("logs in its own role only", async () => {
+    await start(apps);
+    for (const path of [
+      "/authn/acme/host%2Fapps%2Fshop/authenticate",
+      "/authn/acme/admin/authenticate",
+      "/authn/other/host%2Fapps%2Fbilling/authenticate",
+    ])
+      expect((await billing(path, { method: "POST", body: "x" })).status).toBe(401);
+  });
+
+  test("ends a token after five minutes, whatever the wall clock says", async () => {
+    await start(apps);
+    const headers = await logIn(billing, "billing");
+    house.clock.advance(299_000);
+    expect(await read(billing, "billing", headers)).toStartWith("200 ");
+    house.clock.advance(1000);
+    house.clock.setWall(house.clock.now() - 300_000);
+    expect(await read(billing, "billing", headers)).toStartWith("401 ");
+    house.clock.setWall(house.clock.now() + 300_000);
+  });
+
+  test("offers nothing that writes", async () => {
+    await start(apps);
+    const headers = await logIn(billing, "billing");
+    for (const [method, path] of [
+      ["POST", secretPath("billing")],
+      ["PUT", "/policies/acme/policy/root"],
+      ["GET", "/resources/acme"],
+      ["POST", "/authn/acme/host%2Fapps%2Fbilling/api_key"],
+    ] as const)
+      expect((await billing(path, { method, headers })).status).toBe(404);
+  });
+
+  test("is not put where everybody could put another", async () => {
+    const open = join(house.folder, "open");
+    mkdirSync(open, { recursive: true });
+    chmodSync(open, 0o777);
+    await expect(house.start(`[apps.billing]\nrole = "host/apps/billing"\nsocket = "${open}/a.sock"\n`)).rejects.toThrow("configuration");
+  });
+});
+
+describe("a port", () => {
+  const withPort = `[apps.billing]\nrole = "host/apps/billing"\nlisten = "127.0.0.1:0"\ntoken_file = "$folder/billing.token"\n`;
+  const byPort =
+    (url: string): Ask =>
+    (path, options) =>
+      fetch(`${url}${path}`, options);
+  writeFileSync(join(house.folder, "billing.token"), "the app's own token\n", { mode: 0o640 });
+
+  test("takes the content of the app's token file, and nothing else", async () => {
+    const ask = byPort((await start(withPort)).urls[0] ?? "");
+    expect(await read(ask, "billing", await logIn(ask, "billing", "the app's own token"))).toBe("200 the billing password");
+    expect(logIn(ask, "billing", "x")).rejects.toThrow("401");
+    expect(logIn(ask, "billing", "")).rejects.toThrow("401");
+  });
+
+  test("opens to nobody while the token file is missing, empty, or readable for everybody", async () => {
+    const file = join(house.folder, "billing.token");
+    const ask = byPort((await start(withPort)).urls[0] ?? "");
+    chmodSync(file, 0o644);
+    await expect(logIn(ask, "billing", "the app's own token")).rejects.toThrow("login: 4");
+    chmodSync(file, 0o640);
+    renameSync(file, `${file}.away`);
+    await expect(logIn(ask, "billing", "")).rejects.toThrow("401");
+    writeFileSync(file, "\n", { mode: 0o640 });
+    await expect(logIn(ask, "billing", "")).rejects.toThrow("401");
+    renameSync(`${file}.away`, file);
+  });
+
+  test.each([
+    ["origin", "https://evil.example"],
+    ["referer", "https://evil.example/"],
+    ["sec-fetch-site", "cross-site"],
+    ["x-forwarded-for", "192.0.2.1"],
+    ["forwarded", "for=192.0.2.1"],
+    ["via", "1.1 proxy"],
+    ["host", "evil.example"],
+    ["host", "127.0.0.1"],
+    ["host", "127.0.0.1.evil.example:80"],
+  ])("answers nothing to a request with %s: %s, though all else is right", async (name, value) => {
+    const ask = byPort((await start(withPort)).urls[0] ?? "");
+    const headers = await logIn(ask, "billing", "the app's own token");
+    const answer = await ask(secretPath("billing"), { headers: { ...headers, [name]: value } });
+    expect(answer.status).toBe(403);
+    expect(await answer.text()).toBe("");
+    expect([...answer.headers.keys()].filter((key) => key.startsWith("access-control"))).toEqual([]);
+  });
+});
+
+describe("without the line", () => {
+  const offline = `seal = ["file:$folder/keys/agent.key"]\n[offline]\nmax_stale = "1h"\nfresh = "0s"\n[offline.secrets]\n"apps/shop" = "1m"\n${apps}`;
+
+  test("serves what was read before, also after a restart, and says how old it is", async () => {
+    const before = await start(offline);
+    expect(await read(billing, "billing")).toBe("200 the billing password");
+    expect(await read(shop, "shop")).toBe("200 the shop password");
+    await before.stop();
+    running.splice(0);
+    house.clock.advance(120_000);
+    const copies = join(house.folder, "data/copies");
+    for (const name of readdirSync(copies)) expect(readFileSync(join(copies, name), "latin1")).not.toContain("password");
+
+    await start(cutOff(offline));
+    const answer = await billing(secretPath("billing"), { headers: await logIn(billing, "billing") });
+    expect(await answer.text()).toBe("the billing password");
+    expect(answer.headers.get("x-postern-source")).toBe("copy");
+    expect(Number(answer.headers.get("age"))).toBeGreaterThanOrEqual(120);
+    const stale = await shop(secretPath("shop"), { headers: await logIn(shop, "shop") });
+    expect(stale.status).toBe(503);
+    expect(stale.headers.get("x-postern-reason")).toBe("stale");
+    const unknown = await billing("/secrets/acme/variable/other", { headers: await logIn(billing, "billing") });
+    expect([unknown.status, unknown.headers.get("x-postern-reason")]).toEqual([503, "primary_unavailable"]);
+  });
+
+  test("serves nothing after a start with a clock that was set back", async () => {
+    const log = createLogKeeper();
+    house.clock.setWall(house.clock.now() - 600_000);
+    await start(cutOff(offline), log);
+    expect((await billing(secretPath("billing"), { headers: await logIn(billing, "billing") })).status).toBe(503);
+    expect(log.lines).toContainEqual(expect.objectContaining({ event: "copy_from_the_future" }));
+    house.clock.setWall(house.clock.now() + 600_000);
+  });
+
+  test("opens no copy of another app, nor a changed one", async () => {
+    const copies = join(house.folder, "data/copies");
+    await (await start(offline)).stop();
+    running.splice(0);
+    const log = createLogKeeper();
+    writeFileSync(join(copies, "shop.copy"), readFileSync(join(copies, "billing.copy")));
+    await start(cutOff(offline), log);
+    expect((await shop(secretPath("billing"), { headers: await logIn(shop, "shop") })).status).toBe(503);
+    expect(log.lines).toContainEqual(
+      expect.objectContaining({ event: "copy_not_opened", fields: { app: "shop", reason: "PosternError" } }),
+    );
+  });
+
+  test("keeps nothing on the disk without a seal", async () => {
+    const agent = await start(apps.replace("[apps.billing]", "[offline]\nmax_stale = '1h'\n[apps.billing]"));
+    await read(billing, "billing");
+    await agent.stop();
+    running.splice(0);
+    expect(existsSync(join(house.folder, "data/copies/none.copy"))).toBe(false);
+  });
+});
+
+/** The same agent, whose primary is at an address where nobody answers; copies are bound to the primary's name, so that one stays. */
+function cutOff(text: string): string {
+  house.primary.listener.stop();
+  return text;
+}
+
+describe("the identity endpoint", () => {
+  const audience = "https://vault.azure.net";
+  const settings = `${apps}[apps.shop.identity_endpoint]\nlisten = "127.0.0.1:0"\nsecret_file = "$folder/identity.secret"\naudiences = ["${audience}"]\n`;
+  writeFileSync(join(house.folder, "identity.secret"), "s3cret", { mode: 0o600 });
+  async function ask(changes: { resource?: string; headers?: Record<string, string>; more?: string } = {}): Promise<Response> {
+    const url = (await start(settings)).urls[2];
+    const query = `api-version=2019-08-01&resource=${encodeURIComponent(changes.resource ?? audience)}${changes.more ?? ""}`;
+    return await fetch(`${url}/msi/token?${query}`, { headers: { "x-identity-header": "s3cret", ...changes.headers } });
+  }
+
+  test("is off unless it is configured", async () => {
+    expect((await start(apps)).urls.length).toBe(2);
+  });
+
+  test("hands out a token of the machine for an audience that is named", async () => {
+    const answer = await ask();
+    expect(await answer.json()).toMatchObject({ resource: audience, token_type: "Bearer", expires_on: expect.stringMatching(/^\d+$/) });
+  });
+
+  test.each([
+    ["another audience", { resource: "https://management.azure.com/" }, 403],
+    ["one that only begins like it", { resource: `${audience}.evil.example` }, 403],
+    ["no audience", { resource: "" }, 403],
+    ["another secret", { headers: { "x-identity-header": "s3cre" } }, 401],
+    ["a page", { headers: { origin: "https://evil.example" } }, 403],
+    ["two resources", { more: "&resource=https://management.azure.com/" }, 400],
+    ["a certain identity", { more: "&client_id=00000000-0000-4000-8000-000000000000" }, 400],
+  ])("refuses %s", async (_what, changes, status) => {
+    const answer = await ask(changes);
+    expect(answer.status).toBe(status);
+    expect(await answer.text()).not.toContain("access_token");
+  });
+});
