@@ -125,8 +125,8 @@ describe("a hostile answer at the Arc agent's address", () => {
     for (let round = 0; round < 40; round += 1) await attack(`${folder}/a.key`, real);
     isStopped = true;
     await swapping;
-    expect(new Set(seen.filter((header) => header !== ""))).toEqual(new Set(["Basic challenge"]));
-    expect(seen.join()).not.toContain(stolen);
+    expect(seen.length).toBeGreaterThanOrEqual(40);
+    expect(seen.filter((header) => header !== "" && header !== "Basic challenge")).toEqual([]);
   });
 
   test("that hands out a token before any challenge is not believed", async () => {
