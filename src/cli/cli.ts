@@ -11,6 +11,7 @@ import { configurationCommand } from "./commands/configuration";
 import { dataKeyCommand } from "./commands/data-key";
 import { dbCommand } from "./commands/db";
 import { devCommand } from "./commands/dev";
+import { exportCommand } from "./commands/export";
 import { importCommand } from "./commands/import";
 import { initCommand } from "./commands/init";
 import { policyCommand } from "./commands/policy";
@@ -37,6 +38,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   roleCommand,
   policyCommand,
   variableCommand,
+  exportCommand,
   importCommand,
   auditCommand,
   whyCommand,

@@ -42,6 +42,29 @@ const Problem = v.object({
   advice: v.exactOptional(v.string()),
 });
 const Nothing = v.strictObject({});
+/** The facts of an account, by full ids. */
+const facts = {
+  resources: v.array(v.strictObject({ id: v.string(), owner: v.string(), createdAt: v.number(), policy: v.exactOptional(v.string()) })),
+  grants: v.array(
+    v.strictObject({
+      role: v.string(),
+      member: v.string(),
+      adminOption: v.boolean(),
+      ownership: v.boolean(),
+      policy: v.exactOptional(v.string()),
+    }),
+  ),
+  permits: v.array(v.strictObject({ role: v.string(), privilege: v.string(), resource: v.string(), policy: v.exactOptional(v.string()) })),
+  annotations: v.array(v.strictObject({ resource: v.string(), name: v.string(), value: v.string(), policy: v.exactOptional(v.string()) })),
+  restrictions: v.array(v.strictObject({ role: v.string(), networks: v.array(v.string()) })),
+};
+/** One account in an archive: its facts, the values it had, and the authenticators that were switched on. */
+export const ArchivedAccount = v.strictObject({
+  name: Name,
+  facts: v.strictObject(facts),
+  values: v.record(v.string(), Secret),
+  authenticators: v.array(v.string()),
+});
 const Mac = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/u, "64 hex digits"));
 
 const PolicyText = v.strictObject({
@@ -126,32 +149,18 @@ export const adminOperations = {
   resetPassword: operation("/roles/reset-password", v.strictObject({ role: Name, password: Secret }), v.object({ apiKey: Secret })),
   importFacts: operation(
     "/import/facts",
-    v.strictObject({
-      account: Name,
-      resources: v.array(v.strictObject({ id: v.string(), owner: v.string(), createdAt: v.number(), policy: v.exactOptional(v.string()) })),
-      grants: v.array(
-        v.strictObject({
-          role: v.string(),
-          member: v.string(),
-          adminOption: v.boolean(),
-          ownership: v.boolean(),
-          policy: v.exactOptional(v.string()),
-        }),
-      ),
-      permits: v.array(
-        v.strictObject({ role: v.string(), privilege: v.string(), resource: v.string(), policy: v.exactOptional(v.string()) }),
-      ),
-      annotations: v.array(
-        v.strictObject({ resource: v.string(), name: v.string(), value: v.string(), policy: v.exactOptional(v.string()) }),
-      ),
-      restrictions: v.array(v.strictObject({ role: v.string(), networks: v.array(v.string()) })),
-    }),
+    v.strictObject({ account: Name, ...facts }),
     v.object({
       added: Count,
       unchanged: Count,
       refused: v.array(v.object({ what: v.string(), reason: v.string() })),
       createdRoles: v.array(v.object({ id: v.string(), apiKey: Secret })),
     }),
+  ),
+  exportFacts: operation(
+    "/export/facts",
+    v.strictObject({ account: Name }),
+    v.object({ ...facts, valued: v.array(v.string()), authenticators: v.array(v.string()) }),
   ),
   setAuthenticator: operation(
     "/authenticators/set",

@@ -10,6 +10,7 @@ import { createBranches } from "./branches";
 import { createCredentials } from "./credentials";
 import { createDecisionIds } from "./decisions";
 import { createEffectivePolicies } from "./effective-policies";
+import { createExports } from "./exports";
 import { createGate } from "./gate";
 import { createGroupMembers } from "./group-members";
 import { createHostFactories, type HostFactoryConfinement } from "./host-factories";
@@ -174,6 +175,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     createAccount: accounts.create,
     deleteAccount: accounts.remove,
     importFacts: createImports({ projection, gate, credentials }),
+    exportFacts: createExports({ projection, gate }),
     resetPassword: accounts.resetPassword,
     accounts: accounts.names,
     retrieveKey: accounts.retrieveKey,

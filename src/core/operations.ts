@@ -23,6 +23,7 @@ import type {
 } from "../model/types";
 import type { AuthenticatorOperations } from "./authenticator-operations";
 import type { BranchOperations } from "./branch-operations";
+import type { ExportedAccount } from "./exports";
 import type { HostFactoryOperations } from "./host-factory-operations";
 import type { ImportedFacts, ImportOutcome } from "./imports";
 import type { Judgement } from "./policy/assertions";
@@ -31,6 +32,7 @@ import type { RightsDifference } from "./policy/rights";
 
 export type * from "./authenticator-operations";
 export type * from "./branch-operations";
+export type { ExportedAccount } from "./exports";
 export type * from "./host-factory-operations";
 export type { ImportedFacts, ImportOutcome } from "./imports";
 export type { Judgement } from "./policy/assertions";
@@ -270,6 +272,8 @@ export interface Operator {
   accounts(): readonly AccountName[];
   /** Takes over facts of another server's account; what is not sound is refused by name and the rest is taken. Throws `not_found` for an unknown account. */
   importFacts(account: AccountName, facts: ImportedFacts, context: RequestContext): Promise<ImportOutcome>;
+  /** The facts of an account, for another server. Throws `not_found`. */
+  exportFacts(account: AccountName, context: RequestContext): Promise<ExportedAccount>;
   /** Prints an API key again. Throws `not_found`. */
   retrieveKey(role: RoleId, context: RequestContext): Promise<SecretBytes>;
   /** What a policy text would be told, without loading it: every problem and warning. `ok` when it would load. */

@@ -30,7 +30,7 @@ import type { Clock, Logger, Random } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { AuditRecord, RequestContext } from "../model/types";
 import { explainDecision } from "./explanation";
-import { factsOf } from "./imported-facts";
+import { factsOf, rowsOf } from "./imported-facts";
 
 export interface AdminDeps {
   /** Both may throw `sealed` until there is a store. */
@@ -187,6 +187,9 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
       createdRoles: outcome.createdRoles.map((role) => ({ ...role })),
     };
   });
+  handle(adminOperations.exportFacts, async ({ account }, { context }) =>
+    rowsOf(await operator.exportFacts(parseAccount(account), context)),
+  );
   handle(adminOperations.setAuthenticator, async ({ account, authenticator, enabled }, { context }) => {
     const [type = "", ...service] = authenticator.split("/");
     const ref = { account, authenticator: type, ...(service.length === 0 ? {} : { service: service.join("/") }) };

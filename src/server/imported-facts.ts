@@ -1,7 +1,9 @@
-/** Facts of another server, as they come over the admin socket, made canonical. What is no name here is refused by name, and the rest goes on. */
+/**
+ * Facts of an account on their way over the admin socket. Those of another server are made canonical: what is no name here is refused by name, and the rest goes on.
+ */
 
-import type { adminOperations, InputOf } from "../client/admin-wire";
-import type { ImportedFacts } from "../core/broker";
+import type { adminOperations, InputOf, OutputOf } from "../client/admin-wire";
+import type { ExportedAccount, ImportedFacts } from "../core/broker";
 import { PosternError } from "../model/failures";
 import { parseId, parseRoleId } from "../model/ids";
 
@@ -59,3 +61,28 @@ export function factsOf(input: Input): ReadFacts {
 }
 
 const longestName = 512;
+
+/** An account as it leaves: the rows and nothing that belongs to this installation alone. */
+export function rowsOf({ facts, valued, authenticators }: ExportedAccount): OutputOf<typeof adminOperations.exportFacts> {
+  const policyOf = ({ policy }: { readonly policy?: string }) => (policy === undefined ? {} : { policy });
+  return {
+    resources: facts.resources.map((each) => ({ id: each.id, owner: each.owner, createdAt: each.createdAt, ...policyOf(each) })),
+    grants: facts.grants.map((each) => ({
+      role: each.role,
+      member: each.member,
+      adminOption: each.adminOption,
+      ownership: each.ownership,
+      ...policyOf(each),
+    })),
+    permits: facts.permits.map((each) => ({
+      role: each.role,
+      privilege: each.privilege,
+      resource: each.resource,
+      ...policyOf(each),
+    })),
+    annotations: facts.annotations.map((each) => ({ resource: each.resource, name: each.name, value: each.value, ...policyOf(each) })),
+    restrictions: facts.restrictions.map(({ role, networks }) => ({ role, networks: [...networks] })),
+    valued: [...valued],
+    authenticators: [...authenticators],
+  };
+}

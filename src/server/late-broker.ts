@@ -70,6 +70,7 @@ export function lateOperator(operator: () => Operator): Operator {
     resetPassword: async (role, password, context) => operator().resetPassword(role, password, context),
     accounts: () => operator().accounts(),
     importFacts: async (account, facts, context) => operator().importFacts(account, facts, context),
+    exportFacts: async (account, context) => operator().exportFacts(account, context),
     retrieveKey: async (role, context) => operator().retrieveKey(role, context),
     checkPolicy: async (load, account) => operator().checkPolicy(load, account),
     forecastPolicy: async (loads, account) => operator().forecastPolicy(loads, account),

@@ -104,15 +104,19 @@ export interface CliBench {
   run(line: string, options?: CliOptions): Promise<Outcome>;
   /** Files that commands wrote. */
   readonly written: ReadonlyMap<string, string>;
+  /** The same as bytes; later lines read them. */
+  readonly bytesOf: Map<string, Uint8Array>;
   /** Configurations that a server was started with. */
   readonly started: readonly Config[];
 }
 
 export function createCliBench(app: () => AdminApp): CliBench {
   const written = new Map<string, string>();
+  const bytesOf = new Map<string, Uint8Array>();
   const started: Config[] = [];
   return {
     written,
+    bytesOf,
     started,
     async run(line, { input = "", files = {}, environment = {}, isTerminal = false, world = {} } = {}) {
       const printed = { out: "", err: "" };
@@ -126,10 +130,14 @@ export function createCliBench(app: () => AdminApp): CliBench {
         readInput: async () => Buffer.from(input),
         readFile(path) {
           const text = files[path];
-          if (text === undefined) throw new PosternError({ code: "malformed", where: path, expected: "a file", kind: "missing" });
-          return Buffer.from(text);
+          const bytes = text === undefined ? bytesOf.get(path) : Buffer.from(text);
+          if (bytes === undefined) throw new PosternError({ code: "malformed", where: path, expected: "a file", kind: "missing" });
+          return bytes;
         },
-        writeSecretFile: (path, bytes) => void written.set(path, Buffer.from(bytes).toString("utf8")),
+        writeSecretFile(path, bytes) {
+          written.set(path, Buffer.from(bytes).toString("utf8"));
+          bytesOf.set(path, bytes.slice());
+        },
         exists: (path) => files[path] !== undefined || written.has(path),
         readLines: (path) => (written.get(path) ?? "").split("\n").slice(0, -1),
         appendLines: (path, lines) => void written.set(path, `${written.get(path) ?? ""}${lines.map((line) => `${line}\n`).join("")}`),

@@ -1,14 +1,15 @@
 /**
- * `postern import conjur`: an account of another Conjur, from its running server or from policy files and a list of values. It goes on where it was interrupted,
+ * `postern import conjur`: an account of another Conjur, from its running server or from policy files and a list of values; `postern import archive`: one that `postern export` wrote. Each goes on where it was interrupted,
  * and says what it could not take.
  */
 
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Command } from "commander";
 import { type AdminOperation, adminOperations, type InputOf, type OutputOf } from "../../client/admin-wire";
 import type { AdminClient } from "../../client/client";
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
+import { openArchive, readArchive } from "../archive";
 import { type Cli, createCommand, onRun, optionOf, type Run, secretText, usage } from "../command";
 import { exitCodeOf, exitCodes } from "../exit-codes";
 import { type ImportSource, readFiles, readServer } from "../import-source";
@@ -27,7 +28,19 @@ interface Report {
 }
 
 export function importCommand(cli: Cli): Command {
-  return new Command("import").description("take over from another server").exitOverride().addCommand(conjurCommand(cli));
+  return new Command("import")
+    .description("take over from another server")
+    .exitOverride()
+    .addCommand(conjurCommand(cli))
+    .addCommand(archiveCommand(cli));
+}
+
+/** The options of what writes. */
+function withWriting(command: Command): Command {
+  return command
+    .option("--state <file>", "where to note what is done", "postern-import.state")
+    .option("--keys-out <file>", "new file for the API keys of new users and hosts")
+    .option("--dry-run", "read everything, write nothing, tell what there is");
 }
 
 const notes = `
@@ -52,17 +65,36 @@ function conjurCommand(cli: Cli): Command {
     .option("--ca-cert <file>", "certificates (PEM) that alone vouch for that server")
     .option("--policy <file>", "policy file, loaded into root (may be repeated)", collect)
     .option("--values <file>", "JSON file with values")
-    .option("--state <file>", "where to note what is done", "postern-import.state")
-    .option("--keys-out <file>", "new file for the API keys of new users and hosts")
-    .option("--dry-run", "read everything, write nothing, tell what there is")
     .addHelpText("after", notes);
-  return onRun(command, cli, async (run) => {
-    const account = run.load().config.account;
-    if (account === undefined) throw usage("account", "--account NAME, which must be there: postern account create");
-    const source = await openSource(cli, command, run, account);
-    if (command.getOptionValue("dryRun") === true) return preview(run, source);
-    return run.withAdmin((client) => importAll({ run, command, client, account, source }));
-  });
+  return onRun(withWriting(command), cli, (run) => importFrom(run, command, (account) => openSource(cli, command, run, account)));
+}
+
+function archiveCommand(cli: Cli): Command {
+  const command = createCommand(
+    "archive",
+    "take over an account of an archive that postern export made",
+    "postern import archive /root/move/postern-1.archive --key-file /root/move/key --account myorg",
+    ["account"],
+  )
+    .argument("<file>", "the archive")
+    .option("--key-file <file>", "its key (default: the file named key beside it)")
+    .option("--source-account <name>", "the account there (default: the same name)");
+  return onRun(withWriting(command), cli, (run, [operand = ""]) =>
+    importFrom(run, command, async (account) => {
+      const file = resolve(run.io.folder, operand);
+      const key = resolve(run.io.folder, optionOf(command, "keyFile") ?? join(dirname(file), "key"));
+      const archive = openArchive(run.io.readFile(file), secretText(new SecretBytes(run.io.readFile(key))), { file, key });
+      return readArchive(archive, file, optionOf(command, "sourceAccount") ?? account, account);
+    }),
+  );
+}
+
+async function importFrom(run: Run, command: Command, open: (account: string) => Promise<ImportSource>): Promise<number> {
+  const account = run.load().config.account;
+  if (account === undefined) throw usage("account", "--account NAME, which must be there: postern account create");
+  const source = await open(account);
+  if (command.getOptionValue("dryRun") === true) return preview(run, source);
+  return run.withAdmin((client) => importAll({ run, command, client, account, source }));
 }
 
 async function openSource(cli: Cli, command: Command, run: Run, account: string): Promise<ImportSource> {
