@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureLogins } from "./measure/logins";
 import { full, type Plan, smoke } from "./measure/plan";
-import { measurePolicyLoad } from "./measure/policy-load";
+import { measurePolicyLoad, type PolicyLoadResult } from "./measure/policy-load";
 import { measureReads } from "./measure/reads";
 import { type Results, reportOf } from "./measure/report";
 import { setStage } from "./measure/stage";
@@ -35,10 +35,13 @@ async function measure(binary: string, plan: Plan): Promise<Results> {
     const starts = await step("starts", measureStarts(stage, plan));
     const reads = await step("reads", measureReads(stage, plan));
     const logins = await step("logins", measureLogins(stage, plan));
-    const server = await stage.startBinary("policy");
-    const policy = await step("a large policy", measurePolicyLoad(stage, plan, server)).finally(() => server.stop());
+    const policies: PolicyLoadResult[] = [];
+    for (const shape of ["wide", "long"] as const) {
+      const server = await stage.startBinary(`policy-${shape}`);
+      policies.push(await step(`a ${shape} policy`, measurePolicyLoad(stage, plan, server, shape)).finally(() => server.stop()));
+    }
     const steps = await step("steps", measureSteps(stage, plan));
-    return { reads, logins, policy, starts, steps };
+    return { reads, logins, policies, starts, steps };
   } finally {
     await stage.close();
   }

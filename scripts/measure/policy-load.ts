@@ -1,4 +1,4 @@
-/** (c) One policy with many hosts and variables, loaded over HTTP while machines go on reading. */
+/** (c) Large policies, loaded over HTTP while machines go on reading. */
 
 import { account } from "../walkthrough/cloud";
 import type { LoadResult } from "./load-spec";
@@ -11,6 +11,7 @@ import { ask, type Stage } from "./stage";
 export interface PolicyLoadResult {
   readonly hosts: number;
   readonly variables: number;
+  readonly policyLines: number;
   readonly policyBytes: number;
   readonly seconds: number;
   /** Reads by eight connections that rest between their requests: before the load, and from its beginning to its end. */
@@ -24,9 +25,12 @@ const readers = { connections: 8, pauseMs: 5 };
 const readsMs = 2000;
 const readWarmUp = 800;
 
+/** `wide`: as few lines as that many hosts and variables need. `long`: a description for each variable, and permits host by host. */
+export type PolicyShape = "wide" | "long";
+
 /** Leaves the server running, with the policy in it. */
-export async function measurePolicyLoad(stage: Stage, plan: Plan, server: Running): Promise<PolicyLoadResult> {
-  const policy = policyText(plan);
+export async function measurePolicyLoad(stage: Stage, plan: Plan, server: Running, shape: PolicyShape): Promise<PolicyLoadResult> {
+  const policy = shape === "wide" ? widePolicy(plan) : longPolicy(plan);
   const { port, pid } = server;
   const spec = { port, pid, ...readers, requests: [...readRequests(port, stage.hostTokens)], count: Number.MAX_SAFE_INTEGER };
   const readsBefore = await runLoad({ ...spec, warmUp: readWarmUp, maxMs: readsMs });
@@ -47,6 +51,7 @@ export async function measurePolicyLoad(stage: Stage, plan: Plan, server: Runnin
   return {
     hosts: plan.hosts,
     variables: plan.variables,
+    policyLines: policy.split("\n").length - 1,
     policyBytes: Buffer.byteLength(policy),
     seconds,
     readsBefore,
@@ -67,7 +72,7 @@ function worstOf(slices: readonly LoadResult[]): LoadResult {
 }
 
 /** Applications of ten hosts each, with a group that may read the application's variables. */
-function policyText({ hosts, variables }: Plan): string {
+function widePolicy({ hosts, variables }: Plan): string {
   const applications = Math.max(1, Math.round(hosts / 10));
   const each = Math.round(variables / applications);
   const lines: string[] = [];
@@ -84,6 +89,19 @@ function policyText({ hosts, variables }: Plan): string {
     for (let variable = 0; variable < each; variable += 1) lines.push(`      - !variable secret-${variable}`);
     lines.push(`    - !grant`, `      role: !group readers`, `      members: *hosts-${app}`);
     lines.push(`    - !permit`, `      role: !group readers`, `      privilege: [ read, execute ]`, `      resource: *variables-${app}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function longPolicy({ hosts, variables }: Plan): string {
+  const lines = ["- !policy", "  id: bulk", "  body:"];
+  for (let variable = 0; variable < variables; variable += 1) {
+    lines.push(`    - !variable`, `      id: secret-${variable}`, `      annotations:`, `        description: Secret number ${variable}`);
+  }
+  for (let host = 0; host < hosts; host += 1) {
+    lines.push(`    - !host`, `      id: host-${host}`, `      annotations:`, `        authn-azure/resource-group: rg-${host}`);
+    lines.push(`    - !permit`, `      role: !host host-${host}`, `      privileges: [ read, execute ]`, `      resources:`);
+    for (let each = 0; each < 5; each += 1) lines.push(`        - !variable secret-${(host * 7 + each) % variables}`);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -10,12 +10,12 @@ import type { Steps } from "./steps-spec";
 export interface Results {
   readonly reads: readonly ReadRow[];
   readonly logins: LoginResults;
-  readonly policy: PolicyLoadResult;
+  readonly policies: readonly PolicyLoadResult[];
   readonly starts: StartResult;
   readonly steps: Steps;
 }
 
-export function reportOf({ reads, logins, policy, starts, steps }: Results): string {
+export function reportOf({ reads, logins, policies, starts, steps }: Results): string {
   return [
     `Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`,
     "### Reads",
@@ -46,16 +46,17 @@ export function reportOf({ reads, logins, policy, starts, steps }: Results): str
         row.subject.startsWith("Postern, each") ? share(row.cryptographyShare) : "",
       ]),
     ),
-    "### A large policy",
+    "### Large policies",
     table(
-      ["", ""],
+      ["", "wide", "long"],
       [
-        ["policy", `${policy.hosts} hosts, ${policy.variables} variables, ${whole(policy.policyBytes / 1024)} KiB`],
-        ["loaded in", `${policy.seconds.toFixed(2)} s`],
-        ["reads before: p50, p99, longest", latencies(policy.readsBefore)],
-        ["reads meanwhile, worst half second: p50, p99, longest", latencies(policy.readsMeanwhile)],
-        ["resident before", memory(policy.memoryBefore)],
-        ["resident after", memory(policy.memoryAfter)],
+        ["policy", ...policies.map(({ hosts, variables }) => `${hosts} hosts, ${variables} variables`)],
+        ["text", ...policies.map(({ policyLines, policyBytes }) => `${policyLines} lines, ${whole(policyBytes / 1024)} KiB`)],
+        ["loaded in", ...policies.map(({ seconds }) => `${seconds.toFixed(2)} s`)],
+        ["reads before: p50, p99, longest", ...policies.map(({ readsBefore }) => latencies(readsBefore))],
+        ["reads meanwhile, worst half second: p50, p99, longest", ...policies.map(({ readsMeanwhile }) => latencies(readsMeanwhile))],
+        ["resident before", ...policies.map(({ memoryBefore }) => memory(memoryBefore))],
+        ["resident after", ...policies.map(({ memoryAfter }) => memory(memoryAfter))],
       ],
     ),
     "### Start and size",

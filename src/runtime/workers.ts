@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Counted from the call, waiting included. Default: no limit. Fails with `internal` (because `worker_timeout`). */
   readonly timeoutMs?: number;
+  /** The worker ends with this job, and what its heap grew to goes with it: an idle thread gives nothing back by itself. Default false. */
+  readonly isLast?: boolean;
 }
 
 export interface Workers<Tasks extends TaskTable = TaskTable> {
@@ -45,6 +47,7 @@ export interface WorkersOptions {
 
 interface Job {
   readonly message: { readonly task: string; readonly input: unknown };
+  readonly isLast: boolean;
   settle(reply: MessageEvent): void;
   fail(error: unknown): void;
 }
@@ -68,6 +71,7 @@ export function createWorkers<Tasks extends TaskTable = TaskTable>(options: Work
     const slot: Slot = { worker: start(), job: undefined };
     slot.worker.addEventListener("message", (event) => {
       const job = release(slot);
+      if (job?.isLast === true && slots.delete(slot)) slot.worker.terminate();
       job?.settle(event);
       next();
     });
@@ -131,7 +135,7 @@ export function createWorkers<Tasks extends TaskTable = TaskTable>(options: Work
 
   return {
     run(task, input, limits = {}) {
-      const { signal, timeoutMs } = limits;
+      const { signal, timeoutMs, isLast = false } = limits;
       if (isClosed) return Promise.reject(lost("workers_closed", task));
       if (signal?.aborted === true) return Promise.reject(signal.reason);
       if (waiting.length >= maxWaiting)
@@ -145,6 +149,7 @@ export function createWorkers<Tasks extends TaskTable = TaskTable>(options: Work
         };
         const job: Job = {
           message: { task, input },
+          isLast,
           settle(event) {
             finish();
             if ("failure" in event.data) reject(rebuild(event.data));

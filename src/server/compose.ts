@@ -8,6 +8,7 @@ import { createAuthenticators } from "../authenticators/registry";
 import type { Config, ListenerSettings } from "../config/config";
 import { createDecisionIds } from "../core/decisions";
 import { unpackPlan } from "../core/policy/parcel";
+import type { PlanInput } from "../core/policy/task";
 import { notAfterSeconds, selfSigned } from "../crypto/certificate";
 import { fronts } from "../fronts/registry";
 import { openKeyring } from "../keyring/keyring";
@@ -59,6 +60,11 @@ export interface Premises {
 
 /** A text that takes longer to plan is refused; its worker ends with it. */
 const planLimitMs = 30_000;
+/** What is planned with so much takes hundreds of megabytes, which its thread would keep; smaller plans are not worth the start of another. */
+const largePlanBytes = 4 << 20;
+/** A text grows to fifteen times its size and more while it is read; facts are nearly what they were. */
+const isLarge = ({ text, facts }: PlanInput): boolean =>
+  facts.reduce((sum, piece) => sum + piece.byteLength, 15 * text.byteLength) > largePlanBytes;
 
 /** The store's places below the data folder. */
 export const placesOf = (dataFolder: string) => ({
@@ -134,7 +140,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
     random,
     logger,
     offload,
-    planPolicy: async (input) => unpackPlan(await offload.run("plan_policy", input, { timeoutMs: planLimitMs })),
+    planPolicy: async (input) => unpackPlan(await offload.run("plan_policy", input, { timeoutMs: planLimitMs, isLast: isLarge(input) })),
     settings: {
       signature: config.tokenSignature,
       userSessionSeconds: config.userSessionSeconds,

@@ -52,6 +52,16 @@ describe("workers", () => {
     expect(await offload.run("double", 21)).toBe(42);
   });
 
+  test("end a thread with the job that is its last, and go on with another", async () => {
+    const { workers, started } = start({ count: 1 });
+    const jobs = [workers.run("double", 1, { isLast: true }), workers.run("double", 2), workers.run("double", 3)];
+    expect(await Promise.all(jobs)).toEqual([2, 4, 6]);
+    expect(started()).toBe(2);
+    expect((await failure(workers.run("refuse", undefined, { isLast: true }))).error).toBeInstanceOf(PosternError);
+    expect(await workers.run("double", 4)).toBe(8);
+    expect(started()).toBe(3);
+  });
+
   test("answer each of many jobs with its own output, by no more threads than allowed", async () => {
     const { workers, started } = start({ count: 2 });
     const inputs = Array.from({ length: 200 }, (_, index) => index);
