@@ -7,7 +7,7 @@
  */
 
 import { type Failure, PosternError } from "../model/failures";
-import { type AccountName, accountOf, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
+import { type AccountName, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { Attestation, Authenticator, AuthenticatorSettings, CredentialForm, Meter } from "../model/ports";
 import type { Check, RequestContext } from "../model/types";
 import { administratorOf } from "./administrator";
@@ -112,7 +112,7 @@ export function createLogin(deps: LoginDeps): Login {
 
   /** Who asks says who they are; the proof must bear it out. */
   async function byClaimedRole(target: LoginTarget, authenticator: Authenticator): Promise<RoleId> {
-    const { request, context, progress, graph, settings, webservice } = target;
+    const { request, context, progress, graph, account, settings, webservice } = target;
     try {
       knownRole(graph, request.role, progress);
       step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
@@ -124,6 +124,9 @@ export function createLogin(deps: LoginDeps): Login {
     const role = knownRole(graph, request.role, { checks: [], attributes: {} });
     requireAuthenticate(graph, role, webservice, progress);
     step(progress, checkAddress(graph, role, context.clientAddress));
+    // Before anybody else is asked: what an administrator types here by mistake is nobody's business.
+    if (authenticator.restrictions.refusesAdministrator === true && role === administratorOf(account))
+      step(progress, { check: "administrator", ok: false, detail: `${role} does not log in this way` });
     if (await goesOnWithKey(role, authenticator, target)) return role;
     const attestation = await verified(authenticator, target);
     return restricted(role, authenticator, attestation, target);
@@ -131,7 +134,7 @@ export function createLogin(deps: LoginDeps): Login {
 
   /** Whoever showed their password once was given their API key, and shows that from then on. */
   async function goesOnWithKey(role: RoleId, authenticator: Authenticator, { request, progress }: LoginTarget): Promise<boolean> {
-    if (authenticator.takesPasswords !== true || role === administratorOf(accountOf(role))) return false;
+    if (authenticator.takesPasswords !== true) return false;
     const isKey = await credentials.provesApiKey(role, request.credential);
     if (isKey) progress.checks.push({ check: "credential", ok: true, detail: "API key" });
     return isKey;

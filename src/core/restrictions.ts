@@ -61,8 +61,7 @@ export function checkRestrictions(
   checks.push({ check: "annotations_known", ok: true });
 
   for (const [name, annotation] of conditions) {
-    const attribute = rules.aliases?.[name] ?? name;
-    const proven = attestation.attributes[attribute];
+    const proven = provenBy(name, rules, attestation);
     const holds = proven !== undefined && equal(annotation.value, proven, rules.ignoreCase);
     const check: Check = {
       check: name,
@@ -77,6 +76,12 @@ export function checkRestrictions(
     checks.push(check);
   }
   return { checks };
+}
+
+/** The attribute that a condition's name stands for. Names come from policies and from tokens, and some are every object's own. */
+function provenBy(name: string, { aliases = {} }: RestrictionRules, { attributes }: Attestation): string | undefined {
+  const attribute = Object.hasOwn(aliases, name) ? (aliases[name] ?? name) : name;
+  return Object.hasOwn(attributes, attribute) ? attributes[attribute] : undefined;
 }
 
 /** What is wrong with the role itself, whatever its annotations. */
@@ -175,6 +180,6 @@ function prefixOf({ type, service }: AuthenticatorName, { form }: RestrictionRul
 }
 
 function annotate(role: RoleId, authenticator: AuthenticatorName, rules: RestrictionRules, name: string, attestation: Attestation): string {
-  const value = attestation.attributes[rules.aliases?.[name] ?? name] ?? "…";
+  const value = provenBy(name, rules, attestation) ?? "…";
   return `- ${reference(role).replace(" ", "\n  id: ")}\n  annotations:\n    ${prefixOf(authenticator, rules)}${name}: ${value}`;
 }

@@ -57,19 +57,16 @@ export function readClaimSettings(settings: AuthenticatorSettings, checks: Check
 
 /** Every text in the claims by its path: `{"a":{"b":"c"}}` → `a/b`. Other values, and names with slashes of their own, cannot be restricted on. */
 export function attributesOf(claims: JsonObject): Readonly<Record<string, string>> {
-  const attributes: Record<string, string> = {};
-  let count = 0;
+  const attributes = new Map<string, string>();
   function collect(object: JsonObject, path: string, depth: number): void {
     for (const [name, value] of Object.entries(object)) {
-      if (name.includes("/") || count >= mostAttributes) continue;
-      if (typeof value === "string" && value.length <= longestValue) {
-        attributes[`${path}${name}`] = value;
-        count += 1;
-      } else if (isObject(value) && depth < deepest) collect(value, `${path}${name}/`, depth + 1);
+      if (name.includes("/") || attributes.size >= mostAttributes) continue;
+      if (typeof value === "string" && value.length <= longestValue) attributes.set(`${path}${name}`, value);
+      else if (isObject(value) && depth < deepest) collect(value, `${path}${name}/`, depth + 1);
     }
   }
   collect(claims, "", 1);
-  return attributes;
+  return Object.fromEntries(attributes);
 }
 
 /** `alias:claim,alias:claim`. An alias is one step, no reserved name, unlike every other alias and no claim that another alias stands for. */

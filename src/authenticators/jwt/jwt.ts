@@ -62,7 +62,7 @@ export function createJwtAuthenticator({ issuers, mayLackIssuer }: JwtAuthentica
       judgeAudience(claims.aud, settings.audience, checks);
       const expiresAt = judgeTimes(claims, timeRules, now, checks);
       const attributes = attributesOf(claims);
-      const identity = identityClaim === undefined ? undefined : attributes[identityClaim];
+      const identity = identityClaim !== undefined && Object.hasOwn(attributes, identityClaim) ? attributes[identityClaim] : undefined;
       if (identityClaim !== undefined) {
         checks.expect(identity !== undefined && identity !== "", "identity_claim", `${identityClaim}: ${shown(identity)}`);
       }

@@ -11,13 +11,24 @@ import { didYouMean, printable } from "./problems";
 export interface KnownAuthenticator {
   readonly type: string;
   readonly attributes: readonly string[];
+  /** The only form of annotation that counts: `authn-gcp/NAME` or `authn-jwt/SERVICE/NAME`; absent: both. */
+  readonly form?: "general" | "service";
+  /** An annotation without a value is refused instead of passed over. */
+  readonly isStrict?: boolean;
 }
 
 /** What a check of policies must know of the authenticators there are. */
 export function knownAuthenticators(
   authenticators: readonly Pick<Authenticator, "type" | "restrictions">[],
 ): readonly KnownAuthenticator[] {
-  return authenticators.map(({ type, restrictions: { permitted } }) => ({ type, attributes: permitted === "any" ? [] : permitted }));
+  // Where annotations do not count at all, nothing can be said of them.
+  const judged = authenticators.filter(({ restrictions }) => restrictions.form !== "none");
+  return judged.map(({ type, restrictions: { permitted, form, isStrict } }) => ({
+    type,
+    attributes: permitted === "any" ? [] : permitted,
+    ...(form === undefined || form === "none" ? {} : { form }),
+    ...(isStrict === undefined ? {} : { isStrict }),
+  }));
 }
 
 export interface Findings {
@@ -67,12 +78,23 @@ function findInAttribute(annotation: DraftAnnotation, authenticators: readonly K
     return meant && { message: `Annotation '${written}' restricts nothing`, advice: `did you mean '${meant.type}/'?`, isError: true };
   }
   const attribute = path.at(-1) ?? "";
-  if (path.length === 0 || path.length > 2) return undefined;
+  if (known.form === "service" && path.length === 1) {
+    const advice = `name the service: ${type}/SERVICE/${printable(attribute)}`;
+    return { message: `Annotation '${written}' restricts nothing`, advice, isError: true };
+  }
+  if (known.form === "general" && path.length > 1)
+    return { message: `Annotation '${written}' restricts nothing`, advice: `${type} has no services`, isError: true };
+  if (path.length === 0 || (path.length > 2 && annotation.value !== "")) return undefined;
   if (known.attributes.length > 0 && !known.attributes.includes(attribute)) {
     const advice = didYouMean(attribute, known.attributes) ?? `${type} knows ${known.attributes.join(", ")}`;
     return { message: `Annotation '${written}' names no attribute of ${type}; its logins will be refused`, advice, isError: true };
   }
   if (annotation.value !== "") return undefined;
+  if (known.isStrict === true) {
+    const message = `Annotation '${written}' is empty; its logins will be refused`;
+    return { message, advice: "give it a value or remove it", isError: true };
+  }
+  if (path.length > 2) return undefined;
   return { message: `Annotation '${written}' is empty and restricts nothing`, advice: "give it a value or remove it", isError: false };
 }
 

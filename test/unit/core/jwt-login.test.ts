@@ -30,12 +30,13 @@ const policy = `
     - !host { id: empty, annotations: { authn-jwt/ci/project: "" } }
     - !host { id: reserved, annotations: { authn-jwt/ci/iss: https://ci.example } }
     - !host { id: number, annotations: { authn-jwt/ci/count: "3" } }
+    - !host { id: inherited, annotations: { authn-jwt/ci/constructor: "function Object() { [native code] }" } }
     - !host { id: nested, annotations: { authn-jwt/ci/kubernetes.io/namespace: prod } }
     - !host { id: far, restricted_to: 10.0.0.0/8, annotations: { authn-jwt/ci/project: shop } }
     - !host { id: stranger, annotations: { authn-jwt/ci/project: shop } }
     - !host { id: other-service, annotations: { authn-jwt/cd/project: shop } }
     - !group all
-    - !grant { role: !group all, members: [ !host shop, !host wrong, !host bare, !host general, !host empty, !host reserved, !host number, !host nested, !host far, !host other-service ] }
+    - !grant { role: !group all, members: [ !host shop, !host wrong, !host bare, !host general, !host empty, !host reserved, !host number, !host inherited, !host nested, !host far, !host other-service ] }
 - !grant { role: !group conjur/authn-jwt/ci/apps, member: !group apps/all }
 `;
 
@@ -132,6 +133,7 @@ describe("a JWT login", () => {
     ["host/apps/empty", "unauthenticated", "annotation_empty"],
     ["host/apps/reserved", "unauthenticated", "annotation_forbidden"],
     ["host/apps/number", "unauthenticated", "claim_missing"],
+    ["host/apps/inherited", "unauthenticated", "claim_missing"],
     ["host/apps/far", "unauthenticated", "restricted_to"],
     ["host/apps/stranger", "forbidden", "authenticate"],
     ["host/apps/nobody", "unauthenticated", "role"],

@@ -90,6 +90,18 @@ describe("a token of a JWT service", () => {
     expect({ subject, login }).toEqual({ subject: "job-7", login: undefined });
   });
 
+  test("may have claims that every object has, and proves them only when it has them", async () => {
+    const odd = '{"iss":"https://ci.example","aud":"postern","exp":9999999999,"__proto__":"p","constructor":"c"}';
+    const { attributes } = await createBench().verify(signToken(odd));
+    expect(Object.entries(attributes)).toEqual([
+      ["iss", "https://ci.example"],
+      ["aud", "postern"],
+      ["__proto__", "p"],
+      ["constructor", "c"],
+    ]);
+    expect(await refusal(claimsOf(), { ...base, "token-app-property": "constructor" })).toBe("identity_claim");
+  });
+
   test("names its host where a claim is set for that", async () => {
     const named = async (settings: AuthenticatorSettings) =>
       (await createBench().verify(signToken(claimsOf()), { ...base, ...settings })).login;
@@ -235,6 +247,7 @@ describe("a token of a JWT service", () => {
 
   test.each([
     ["is missing", claimsOf({ project: undefined })],
+    ["is another object's own", claimsOf({ project: undefined, constructor: 7 })],
     ["is empty", claimsOf({ project: "" })],
     ["is a number", claimsOf({ project: 7 })],
     ["is a list", claimsOf({ project: ["shop"] })],

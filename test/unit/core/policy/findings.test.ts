@@ -1,5 +1,18 @@
 import { describe, expect, test } from "bun:test";
+import { createAuthenticators } from "../../../../src/authenticators/registry";
+import type { DraftRecord } from "../../../../src/core/policy/draft";
+import { findInAnnotations, knownAuthenticators } from "../../../../src/core/policy/findings";
+import { parseId } from "../../../../src/model/ids";
+import { createFakeWeb, createLogKeeper, createTestClock, noDirectory, steadyRandom } from "../../../support/fake-issuer";
 import { createLoads } from "./loads";
+
+const builtIn = createAuthenticators({
+  http: createFakeWeb(),
+  directory: noDirectory,
+  clock: createTestClock(),
+  random: steadyRandom,
+  logger: createLogKeeper(),
+});
 
 function found(annotations: string, kind = "host") {
   const { warnings, findings } = createLoads().loaded(`- !${kind}\n  id: x\n  annotations:\n    ${annotations}\n`);
@@ -43,6 +56,30 @@ describe("annotations of a loaded policy", () => {
 
   test("of an authenticator without a list of attributes, or of none, are left alone", () => {
     expect(found("authn-jwt/gitlab/project_id: 42\n    authn-other/x: y")).toEqual({ warnings: [], findings: [] });
+  });
+
+  test.each([
+    ["authn-jwt/project: shop", "Annotation 'authn-jwt/project' restricts nothing", "name the service: authn-jwt/SERVICE/project"],
+    ["authn-jwt/ci/a/b:", "Annotation 'authn-jwt/ci/a/b' is empty; its logins will be refused", "give it a value or remove it"],
+    ["authn-gcp/prod/project-id: x", "Annotation 'authn-gcp/prod/project-id' restricts nothing", "authn-gcp has no services"],
+    [
+      "authn-gcp/zone: x",
+      "Annotation 'authn-gcp/zone' names no attribute of authn-gcp; its logins will be refused",
+      "authn-gcp knows project-id",
+    ],
+  ])("in a form that does not count are findings: %s", (annotation, message, advice) => {
+    const [name = "", value = ""] = annotation.split(/: ?/u);
+    const record = {
+      id: parseId("acme:host:x"),
+      kind: "host",
+      annotations: [{ name, value, line: 4, column: 5 }],
+    } as unknown as DraftRecord;
+    const { findings } = findInAnnotations([record], knownAuthenticators(builtIn));
+    expect(findings).toEqual([{ message, line: 4, column: 5, advice: expect.stringContaining(advice) }]);
+  });
+
+  test("of authenticators that look at none are left alone", () => {
+    expect(knownAuthenticators(builtIn).map(({ type }) => type)).toEqual(["authn-azure", "authn-jwt", "authn-gcp"]);
   });
 
   test("of records that cannot log in are left alone", () => {
