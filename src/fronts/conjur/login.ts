@@ -39,8 +39,9 @@ export function addRoleLogins(app: ConjurApp, broker: LocalLogin): void {
 }
 
 export function addLogins(app: ConjurApp, broker: Broker): void {
-  addRoleLogins(app, broker);
+  // First, for it takes no login in the path.
   addOidc(app, broker);
+  addRoleLogins(app, broker);
 
   // A password for an API key, with which its holder goes on.
   app.on("GET", ["/:authenticator{authn-[^/]+}/:account/login", "/:authenticator{authn-[^/]+}/:service/:account/login"], async (c) => {
