@@ -87,6 +87,33 @@ describe("the Go client's ways in", () => {
     expect(JSON.parse(atob(token.payload))).toMatchObject({ sub: "admin", iat: expect.any(Number), exp: expect.any(Number) });
   });
 
+  test("finds everything below the prefix of an appliance too", async () => {
+    const prefixed = stranger("prefixed", { CONJUR_APPLIANCE_URL: `${deployment.url}/api` });
+    await prefixed.must("with key", "admin", deployment.adminKey);
+    expect(await prefixed.must("whoami")).toMatchObject({ username: "admin" });
+    expect(await prefixed.must("get", "db/password")).toBe("first");
+    expect(await prefixed.must("get many as text", "db/password")).toEqual({ [`${deployment.account}:variable:db/password`]: "first" });
+    expect(await prefixed.must("list", "kind=layer")).toEqual([`${deployment.account}:layer:apps`]);
+  });
+
+  test("gets a new token before the old one ends, and is never refused", async () => {
+    const brief = await startDeployment({ tls: "authority", env: { CONJUR_USER_AUTHORIZATION_TOKEN_TTL: "2" } });
+    try {
+      const lasting = connect("lasting", { CONJUR_AUTHN_LOGIN: "admin", CONJUR_AUTHN_API_KEY: brief.adminKey }, brief);
+      await lasting.must("from environment");
+      const issued = new Set<string>();
+      const deadline = performance.now() + 10_000;
+      while (issued.size < 3 && performance.now() < deadline) {
+        const who = JSON.stringify(await lasting.must("whoami"));
+        issued.add(/"token_issued_at":"([^"]+)"/.exec(who)?.[1] ?? "");
+      }
+      expect(issued.size).toBe(3);
+      await lasting.stop();
+    } finally {
+      await brief.stop();
+    }
+  });
+
   test("does not talk to a server whose certificate it was not told to trust", async () => {
     const other = await startDeployment({ tls: "authority" });
     try {

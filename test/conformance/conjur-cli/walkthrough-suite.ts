@@ -182,14 +182,14 @@ describe("the walkthrough, eight minutes later", () => {
   beforeAll(async () => {
     brief = await startDeployment({
       tls: "self-signed",
-      env: { CONJUR_AUTHENTICATORS: `authn,authn-azure/${azureService}`, CONJUR_HOST_AUTHORIZATION_TOKEN_TTL: "2" },
+      env: { CONJUR_AUTHENTICATORS: `authn,authn-azure/${azureService}`, CONJUR_HOST_AUTHORIZATION_TOKEN_TTL: "3" },
     });
   });
   afterAll(async () => {
     expect(await brief.stop()).toBe(0);
   });
 
-  test("17: the token has ended (here after two seconds)", async () => {
+  test("17: the token has ended (here after three seconds)", async () => {
     const http = await administratorOf(brief);
     for (const text of [authenticatorPolicy, appsPolicy(brief.azure), grantPolicy, secretsPolicy]) await http.load("root", text);
     await http.set(`conjur/authn-azure/${azureService}/provider-uri`, brief.azure.tenant().providerUris.v1);
