@@ -152,6 +152,7 @@ export const adminOperations = {
     v.strictObject({ account: Name, ...facts }),
     v.object({
       added: Count,
+      newRecords: v.array(v.string()),
       unchanged: Count,
       refused: v.array(v.object({ what: v.string(), reason: v.string() })),
       createdRoles: v.array(v.object({ id: v.string(), apiKey: Secret })),

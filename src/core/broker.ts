@@ -174,7 +174,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     caller: accounts.operatorOf,
     createAccount: accounts.create,
     deleteAccount: accounts.remove,
-    importFacts: createImports({ projection, gate, credentials }),
+    importFacts: createImports({ projection, gate, credentials, apiKeysByDefault: settings.apiKeysByDefault ?? true }),
     exportFacts: createExports({ projection, gate }),
     resetPassword: accounts.resetPassword,
     accounts: accounts.names,

@@ -3,6 +3,9 @@
  *
  * All that is sound comes in one commit; what is not is refused by name and the rest is taken. What is there already is left as it is, so the same import can be
  * done again after it was interrupted, and brings what is new. Keys cannot be taken over: new users and hosts get new ones.
+ *
+ * The other server decides over its account and nothing else: a fact that names another account is refused, whichever end of it that is. So is a whole record whose
+ * restrictions cannot be taken as they are, because without them it would have more rights here than it had there.
  */
 
 import { PosternError } from "../model/failures";
@@ -12,6 +15,7 @@ import type { Annotation, Change, Grant, Instant, NetworkRestriction, Permit, Re
 import type { Credentials } from "./credentials";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
+import { getsApiKey } from "./policy/api-keys";
 import { parseNetwork } from "./policy/cidr";
 import { wordProblem } from "./policy/names";
 import type { Projection } from "./projection";
@@ -28,6 +32,8 @@ export interface ImportOutcome {
   /** How many records, grants, permits, annotations and restrictions are new. */
   readonly added: number;
   readonly unchanged: number;
+  /** The records among them, which have no value yet. */
+  readonly newRecords: readonly ResourceId[];
   /** What was not taken, and why. */
   readonly refused: readonly { readonly what: string; readonly reason: string }[];
   /** New users and hosts with the keys made for them. */
@@ -38,9 +44,11 @@ export interface ImportsDeps {
   readonly projection: Projection;
   readonly gate: Gate;
   readonly credentials: Credentials;
+  /** Whether hosts without the annotation `authn/api-key: true` get an API key too. */
+  readonly apiKeysByDefault: boolean;
 }
 
-export function createImports({ projection, gate, credentials }: ImportsDeps) {
+export function createImports({ projection, gate, credentials, apiKeysByDefault }: ImportsDeps) {
   return async (account: AccountName, facts: ImportedFacts, context: RequestContext): Promise<ImportOutcome> => {
     const about = { operation: "account.import", account, count: facts.resources.length };
     try {
@@ -49,10 +57,15 @@ export function createImports({ projection, gate, credentials }: ImportsDeps) {
       await gate.accept(context, about);
       return await projection.write(account, context.now, (graph) => {
         const taken = takeFacts(graph, account, facts);
-        const created = taken.newActors.map((id) => ({ id, ...credentials.renewKey(id, context.now) }));
-        const { added, unchanged, refused } = taken;
+        const annotationsOf = Map.groupBy(facts.annotations, ({ resource }) => resource);
+        const created = taken.newRecords
+          .filter(isRoleId)
+          .filter((id) => getsApiKey(kindOf(id), annotationsOf.get(id) ?? [], apiKeysByDefault))
+          .map((id) => ({ id, ...credentials.renewKey(id, context.now) }));
+        const { newRecords, unchanged, refused } = taken;
         const createdRoles = created.map(({ id, apiKey }) => ({ id, apiKey }));
-        return { changes: [...taken.changes, ...created.map(({ change }) => change)], result: { added, unchanged, refused, createdRoles } };
+        const result = { added: taken.changes.length, unchanged, newRecords, refused, createdRoles };
+        return { changes: [...taken.changes, ...created.map(({ change }) => change)], result };
       });
     } catch (error) {
       throw await gate.refuse(context, about, error);
@@ -62,19 +75,24 @@ export function createImports({ projection, gate, credentials }: ImportsDeps) {
 
 interface Taken {
   readonly changes: readonly Change[];
-  readonly newActors: readonly RoleId[];
-  readonly added: number;
+  readonly newRecords: readonly ResourceId[];
   readonly unchanged: number;
   readonly refused: ImportOutcome["refused"];
 }
 
 function takeFacts(graph: Graph, account: AccountName, facts: ImportedFacts): Taken {
   const changes: Change[] = [];
-  const newActors: RoleId[] = [];
+  const newRecords: ResourceId[] = [];
   const refused: { what: string; reason: string }[] = [];
   let unchanged = 0;
   const coming = soundResources(graph, account, facts, (what, reason) => refused.push({ what, reason }));
-  const isThere = (id: ResourceId): boolean => graph.resource(id) !== undefined || coming.has(id);
+
+  /** Why a fact cannot stand on these, or undefined when it can. */
+  function problemWith(...ids: readonly (ResourceId | undefined)[]): string | undefined {
+    const named = ids.filter((id) => id !== undefined);
+    if (named.some((id) => accountOf(id) !== account)) return foreign;
+    return named.every((id) => graph.resource(id) !== undefined || coming.has(id)) ? undefined : "what it names is not there";
+  }
 
   /** Adds a change unless the fact is there, or something is wrong with it. */
   function take(what: string, reason: string | undefined, isKnown: boolean, change: Change): void {
@@ -85,62 +103,81 @@ function takeFacts(graph: Graph, account: AccountName, facts: ImportedFacts): Ta
 
   for (const resource of coming.values()) {
     const { id } = resource;
-    const isNew = graph.resource(id) === undefined;
-    take(id, undefined, !isNew, { type: "put_resource", resource });
-    if (isNew && isRoleId(id) && ["user", "host"].includes(kindOf(id))) newActors.push(id);
+    const isKnown = graph.resource(id) !== undefined;
+    take(id, undefined, isKnown, { type: "put_resource", resource });
+    if (!isKnown) newRecords.push(id);
   }
   const edges = createEdges(graph);
   for (const grant of facts.grants) {
-    const { role, member, ownership } = grant;
-    const absent = isThere(role) && isThere(member) ? undefined : "one of them is not there";
-    const reason = absent ?? (edges.add(role, member) ? undefined : "it would make a role a member of itself");
+    const { role, member, ownership, policy } = grant;
+    const reason = problemWith(role, member, policy) ?? (edges.add(role, member) ? undefined : "it would make a role a member of itself");
     const isKnown = graph.grant(role, member, ownership) !== undefined;
     take(`membership of ${member} in ${role}`, reason, isKnown, { type: "put_grant", grant });
   }
   for (const permit of facts.permits) {
-    const { role, resource, privilege } = permit;
-    const reason = isThere(role) && isThere(resource) ? wordProblem(privilege) : "one of them is not there";
+    const { role, resource, privilege, policy } = permit;
+    const reason = problemWith(role, resource, policy) ?? wordProblem(privilege);
     const isKnown = [...graph.permitsOn(resource)].some((each) => each.role === role && each.privilege === privilege);
     take(`permit ${privilege} to ${role} on ${resource}`, reason, isKnown, { type: "put_permit", permit });
   }
   for (const annotation of facts.annotations) {
-    const { resource, name, value } = annotation;
-    const isText = value.isWellFormed() && !value.includes("\0");
-    const reason = isThere(resource) ? (wordProblem(name) ?? (isText ? undefined : "its value is no text")) : "its record is not there";
+    const { resource, name, policy } = annotation;
+    const reason = problemWith(resource, policy) ?? annotationProblem(annotation);
     const isKnown = graph.annotation(resource, name) !== undefined;
     take(`annotation ${name} on ${resource}`, reason, isKnown, { type: "put_annotation", annotation });
   }
   for (const { role, networks } of facts.restrictions) {
-    const canonical = networks.map(parseNetwork).flatMap((each) => ("network" in each ? [each.network] : []));
-    // A restriction that is only half understood must not become a weaker one.
-    const isWhole = canonical.length === networks.length && canonical.length > 0;
-    const reason = isThere(role) ? (isWhole ? undefined : "one of its networks is none") : "the role is not there";
-    const restriction = { role, networks: canonical };
+    const canonical = canonicalNetworks(networks);
+    const reason = problemWith(role) ?? (canonical === undefined ? halfRestricted : undefined);
+    const restriction = { role, networks: canonical ?? [] };
     take(`restricted_to of ${role}`, reason, graph.restriction(role) !== undefined, { type: "put_restriction", restriction });
   }
-  return { changes, newActors: withoutHalfRestricted(newActors, refused), added: changes.length, unchanged, refused };
+  return { changes, newRecords, unchanged, refused };
 }
 
-/** A role whose restriction could not be taken gets no key: it could be used from anywhere. */
-function withoutHalfRestricted(actors: readonly RoleId[], refused: ImportOutcome["refused"]): readonly RoleId[] {
-  const unrestricted = new Set(refused.map(({ what }) => what));
-  return actors.filter((role) => !unrestricted.has(`restricted_to of ${role}`));
+const foreign = "it reaches into another account";
+const halfRestricted = "one of its networks is none";
+
+/** Undefined when not all of them are networks: a restriction that is only half understood must not become a weaker one. */
+function canonicalNetworks(networks: readonly string[]): readonly string[] | undefined {
+  const canonical = networks.map(parseNetwork).flatMap((each) => ("network" in each ? [each.network] : []));
+  return canonical.length === networks.length && canonical.length > 0 ? canonical : undefined;
 }
 
-/** Those that can be: of this account, with an owner and a policy that are there or come too. What falls takes along what it owns. */
+function annotationProblem({ name, value }: Annotation): string | undefined {
+  return wordProblem(name) ?? (value.isWellFormed() && !value.includes("\0") ? undefined : "its value is no text");
+}
+
+/** Those that can be: of this account, with an owner and a policy that are there or come too, and as restricted as they were. What falls takes along what it owns. */
 function soundResources(
   graph: Graph,
   account: AccountName,
-  { resources }: ImportedFacts,
+  { resources, restrictions, annotations }: ImportedFacts,
   refuse: (what: string, reason: string) => void,
 ): ReadonlyMap<ResourceId, ImportedFacts["resources"][number]> {
   const coming = new Map(resources.map((resource) => [resource.id, resource]));
   const isThere = (id: ResourceId): boolean => graph.resource(id) !== undefined || coming.has(id);
+  const weakened = new Map<ResourceId, string>([
+    ...restrictions.flatMap(({ role, networks }): [ResourceId, string][] =>
+      canonicalNetworks(networks) === undefined ? [[role, halfRestricted]] : [],
+    ),
+    // What a login must prove is written there.
+    ...annotations.flatMap((annotation): [ResourceId, string][] => {
+      const problem = annotation.name.startsWith("authn") ? annotationProblem(annotation) : undefined;
+      return problem === undefined ? [] : [[annotation.resource, `its annotation ${annotation.name} ${problem}`]];
+    }),
+  ]);
+  const ringed = ownersOfThemselves(coming);
   for (let isSettled = false; !isSettled; ) {
     isSettled = true;
     for (const { id, owner, policy } of coming.values()) {
+      // A record that is here already keeps what it has.
+      const isNew = graph.resource(id) === undefined;
       const reason =
         problemOf(id, account) ??
+        ([owner, policy].some((each) => each !== undefined && accountOf(each) !== account) ? foreign : undefined) ??
+        (isNew ? weakened.get(id) : undefined) ??
+        (isNew && ringed.has(id) ? "it would own itself" : undefined) ??
         (isThere(owner) ? undefined : `its owner ${owner} is not there`) ??
         (policy === undefined || isThere(policy) ? undefined : `its policy ${policy} is not there`);
       if (reason === undefined) continue;
@@ -150,6 +187,24 @@ function soundResources(
     }
   }
   return coming;
+}
+
+/** Records whose owners lead back to them: such a one would be hidden from everybody else, as an account's administrator is. */
+function ownersOfThemselves(coming: ReadonlyMap<ResourceId, { readonly owner: RoleId }>): ReadonlySet<ResourceId> {
+  const ringed = new Set<ResourceId>();
+  const seen = new Set<ResourceId>();
+  for (const start of coming.keys()) {
+    const path: ResourceId[] = [];
+    let current: ResourceId | undefined = start;
+    while (current !== undefined && !seen.has(current)) {
+      seen.add(current);
+      path.push(current);
+      current = coming.get(current)?.owner;
+    }
+    const ring = current === undefined ? -1 : path.indexOf(current);
+    if (ring >= 0) for (const id of path.slice(ring)) ringed.add(id);
+  }
+  return ringed;
 }
 
 function problemOf(id: ResourceId, account: AccountName): string | undefined {

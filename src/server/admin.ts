@@ -182,6 +182,7 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     const outcome = await operator.importFacts(parseAccount(input.account), facts, context);
     return {
       added: outcome.added,
+      newRecords: [...outcome.newRecords],
       unchanged: outcome.unchanged,
       refused: [...refused, ...outcome.refused],
       createdRoles: outcome.createdRoles.map((role) => ({ ...role })),

@@ -12,6 +12,7 @@ import type { PolicyProblem } from "../../model/failures";
 import { identifierOf, isRoleId, kindOf, type ResourceId, type RoleId } from "../../model/ids";
 import type { Change, Grant, Instant } from "../../model/types";
 import type { PolicyMode } from "../operations";
+import { getsApiKey } from "./api-keys";
 import { type CheckOptions, checkReferences, checkUserCollisions } from "./checks";
 import { ownersFirst, reportMembershipCycles } from "./cycles";
 import type { Draft, DraftPublicKey } from "./draft";
@@ -106,10 +107,8 @@ function reportRemovals(draft: Draft, problems: Problems): void {
 function createdRoles(draft: Draft, scene: PolicyScene, next: NextFacts, { apiKeysByDefault }: PlanOptions): readonly RoleId[] {
   const created: RoleId[] = [];
   for (const { id, kind, annotations } of draft.records) {
-    if ((kind !== "user" && kind !== "host") || !isRoleId(id) || scene.resource(id) !== undefined || next.removedResources.has(id))
-      continue;
-    const wantsKey = annotations.some(({ name, value }) => name === "authn/api-key" && value === "true");
-    if (kind === "user" || apiKeysByDefault || wantsKey) created.push(id);
+    if (!isRoleId(id) || scene.resource(id) !== undefined || next.removedResources.has(id)) continue;
+    if (getsApiKey(kind, annotations, apiKeysByDefault)) created.push(id);
   }
   return created;
 }

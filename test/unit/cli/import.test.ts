@@ -149,12 +149,12 @@ describe("postern import conjur", () => {
     expect(notTaken.get("acme:variable:of-the-orphan")).toBe("its owner acme:host:lost is not there");
     expect(notTaken.get("acme:variable:a//b")).toContain("not canonical");
     expect(notTaken.get("other:variable:x")).toBe("it is of another account");
-    expect(notTaken.get("restricted_to of acme:host:half")).toBe("one of its networks is none");
+    expect(notTaken.get("acme:host:half")).toBe("one of its networks is none");
     expect(notTaken.get("membership of acme:group:g in acme:group:h")).toBe("it would make a role a member of itself");
-    expect(notTaken.get("membership of acme:group:nobody in acme:group:g")).toBe("one of them is not there");
+    expect(notTaken.get("membership of acme:group:nobody in acme:group:g")).toBe("what it names is not there");
     const { house } = operated;
     expect(await house.broker.countResources(house.admin, { kind: "group" })).toBe(2);
-    // A restriction that is not understood leaves the host without a key, not without the restriction.
+    // A host whose restriction is not understood does not come without it.
     await expect(house.operator.retrieveKey(house.id("host:half"), house.context())).rejects.toMatchObject({
       failure: { code: "not_found" },
     });
