@@ -1,7 +1,7 @@
 /** Which authenticators there are, which are configured by policy, and which are switched on. */
 
 import { type Failure, PosternError } from "../model/failures";
-import { type AccountName, accountOf, identifierOf, makeId } from "../model/ids";
+import { type AccountName, accountOf, identifierOf, makeId, type ResourceId } from "../model/ids";
 import type { Authenticator, AuthenticatorSettings, Invitation, Store } from "../model/ports";
 import type { Caller } from "../model/types";
 import type { AuthenticatorList, AuthenticatorRef } from "./authenticator-operations";
@@ -92,7 +92,8 @@ export function createAuthenticators(deps: AuthenticatorsDeps): Authenticators {
       const configured = new Set<string>(["authn"]);
       for (const { id } of graph.webservices()) {
         const [conjur, type, ...service] = identifierOf(id).split("/");
-        if (conjur === "conjur" && type?.startsWith("authn-") === true && service.length <= 1) configured.add([type, ...service].join("/"));
+        const isAuthenticator = conjur === "conjur" && type?.startsWith("authn-") === true && service.length <= 1;
+        if (isAuthenticator && !isStatusOf(graph, id)) configured.add([type, ...service].join("/"));
       }
       const enabled = new Set<string>(["authn", ...always]);
       for (const each of graph.authenticatorSwitches()) if (each.enabled) enabled.add(each.authenticator);
@@ -182,6 +183,13 @@ function nameOf({ authenticator, service }: AuthenticatorRef): string {
   return service === undefined ? authenticator : `${authenticator}/${service}`;
 }
 
+/** `conjur/authn-gcp/status` is a service of that name only where `conjur/authn-gcp` is none itself. */
+function isStatusOf(graph: Graph, webservice: ResourceId): boolean {
+  const identifier = identifierOf(webservice);
+  if (!identifier.endsWith("/status")) return false;
+  return graph.resource(makeId(accountOf(webservice), "webservice", identifier.slice(0, -"/status".length))) !== undefined;
+}
+
 /** The services of one type that the account's policies declare; the service is empty for one without. */
 export function servicesOf(
   graph: Graph,
@@ -190,7 +198,7 @@ export function servicesOf(
 ): readonly { readonly name: string; readonly service: string }[] {
   return [...graph.webservices()].flatMap(({ id }) => {
     const [conjur, declared, ...rest] = identifierOf(id).split("/");
-    if (accountOf(id) !== account || conjur !== "conjur" || declared !== type || rest.length > 1) return [];
+    if (accountOf(id) !== account || conjur !== "conjur" || declared !== type || rest.length > 1 || isStatusOf(graph, id)) return [];
     const [service = ""] = rest;
     return [{ name: service === "" ? type : `${type}/${service}`, service }];
   });

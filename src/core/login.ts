@@ -122,14 +122,22 @@ export function createLogin(deps: LoginDeps): Login {
       throw refusal;
     }
     const role = knownRole(graph, request.role, { checks: [], attributes: {} });
-    requireAuthenticate(graph, role, webservice, progress);
-    step(progress, checkAddress(graph, role, context.clientAddress));
+    admit(graph, role, target);
     // Before anybody else is asked: what an administrator types here by mistake is nobody's business.
     if (authenticator.restrictions.refusesAdministrator === true && role === administratorOf(account))
       step(progress, { check: "administrator", ok: false, detail: `${role} does not log in this way` });
     if (await goesOnWithKey(role, authenticator, target)) return role;
     const attestation = await verified(authenticator, target);
+    // What policy took away while somebody else was asked is gone.
+    const newest = projection.graph();
+    if (newest !== graph) admit(newest, knownRole(newest, role, progress), target);
     return restricted(role, authenticator, attestation, target);
+  }
+
+  /** Whether the webservice lets the role in, from where it asks. */
+  function admit(graph: Graph, role: RoleId, { webservice, context, progress }: LoginTarget): void {
+    requireAuthenticate(graph, role, webservice, progress);
+    step(progress, checkAddress(graph, role, context.clientAddress));
   }
 
   /** Whoever showed their password once was given their API key, and shows that from then on. */
@@ -142,8 +150,9 @@ export function createLogin(deps: LoginDeps): Login {
 
   /** The proof may say whose it is, so it is verified before anybody is looked up. */
   async function byNamingProof(target: LoginTarget, authenticator: Authenticator): Promise<RoleId> {
-    const { request, context, progress, graph, account, webservice } = target;
+    const { request, progress, account, webservice } = target;
     const attestation = await verified(authenticator, target);
+    const graph = projection.graph();
     const { login } = attestation;
     if (login !== undefined) progress.named = login;
     const isForAccount = attestation.account === undefined || attestation.account === account;
@@ -154,8 +163,7 @@ export function createLogin(deps: LoginDeps): Login {
     step(progress, { check: "identity_named_once", ok: isNamedOnce, detail });
     const role = knownRole(graph, login === undefined ? request.role : roleOfLogin(account, login), progress);
     step(progress, { check: "webservice", ok: graph.resource(webservice) !== undefined, detail: webservice });
-    requireAuthenticate(graph, role, webservice, progress);
-    step(progress, checkAddress(graph, role, context.clientAddress));
+    admit(graph, role, target);
     return restricted(role, authenticator, attestation, target);
   }
 

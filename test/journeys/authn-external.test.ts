@@ -385,6 +385,29 @@ describe("who may not", () => {
   });
 });
 
+describe("a right that is taken away while a proof is verified", () => {
+  const revoked = (group: string, member: string) => `- !revoke { role: !group conjur/${group}, member: ${member} }`;
+
+  test.each([
+    ["a token that names its host", code, undefined, staff, revoked("authn-oidc/web/users", "!user alice")],
+    ["a role that was claimed", aws, request(), "sts", revoked("authn-iam/prod/apps", "!host aws/123456789012/app-role")],
+  ] as const)("is gone: %s", async (_what, ask, body, upstream, policy) => {
+    const made = await open();
+    const url = upstream === "sts" ? stsUrl() : `${staff}/token`;
+    const answer = made.web.answers.get(url);
+    // The policy is loaded while the provider thinks.
+    const send: typeof made.web.send = async (asked) => {
+      await made.house.load(policy, "update");
+      if (answer === undefined) throw new Error("the provider answers");
+      return answer(asked);
+    };
+    Object.assign(made.web, { send });
+    const { status, lines } = await made.attempt({ ask, ...(body === undefined ? {} : { body }) });
+    expect(status).toBe(403);
+    expect(lines.at(-1)).toMatchObject({ operation: "login", allowed: false, because: "authenticate" });
+  });
+});
+
 describe("a password of a directory", () => {
   test("is exchanged for the API key, with which its holder goes on; what is refused is refused in the same words", async () => {
     const { attempt, house } = await open();

@@ -34,6 +34,18 @@ describe("the list of authenticators", () => {
   });
 });
 
+describe("a status webservice", () => {
+  test("is no authenticator of its own, and a service of that name is one", async () => {
+    const made = await createHouse({ authenticators: [jsonAuthenticator("authn-json")] });
+    await made.load(
+      "- !policy { id: conjur/authn-other, body: [ !webservice , !webservice status ] }\n- !webservice conjur/authn-json/status",
+    );
+    expect(made.broker.listAuthenticators().configured).toEqual(["authn", "authn-json/status", "authn-other"]);
+    const page = await made.broker.queryAuthenticators(made.admin, { account: made.account, limit: 10, offset: 0 });
+    expect(page.items.map(({ id }) => id.service)).toEqual(["status"]);
+  });
+});
+
 describe("an authenticator's switch", () => {
   test("takes update on its webservice, and works at once", async () => {
     const made = await house();
