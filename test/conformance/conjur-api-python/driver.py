@@ -24,6 +24,7 @@ from conjur_api.providers import (
     AWSIAMAuthenticationStrategy,
     AzureAuthenticationStrategy,
     JWTAuthenticationStrategy,
+    LdapAuthenticationStrategy,
     SimpleCredentialsProvider,
 )
 
@@ -35,15 +36,20 @@ def connect(strategy, service=None):
     return Client(connection, authn_strategy=strategy, ssl_verification_mode=SslVerificationMode.CA_BUNDLE)
 
 
-def with_credentials(username, password=None, api_key=None):
+def provided(username, password=None, api_key=None):
     provider = SimpleCredentialsProvider()
     provider.save(CredentialsData(machine=URL, username=username, password=password, api_key=api_key))
-    return connect(AuthnAuthenticationStrategy(provider))
+    return provider
+
+
+def with_credentials(username, password=None, api_key=None):
+    return connect(AuthnAuthenticationStrategy(provided(username, password, api_key)))
 
 
 CONNECTIONS = {
     "with password": lambda username, password: with_credentials(username, password=password),
     "with key": lambda username, key: with_credentials(username, api_key=key),
+    "with ldap": lambda service, username, password: connect(LdapAuthenticationStrategy(provided(username, password)), service),
     "with jwt": lambda service, jwt: connect(JWTAuthenticationStrategy(jwt), service),
     "with iam": lambda host, service, region: connect(AWSIAMAuthenticationStrategy(host, service, region), service),
     "with azure": lambda service, host: connect(AzureAuthenticationStrategy(host), service),
