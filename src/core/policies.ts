@@ -50,6 +50,8 @@ export interface PoliciesDeps {
 
 const patientAttempts = 2;
 const retryAfterSeconds = 2;
+/** As many as a sink takes in one write. */
+const rowsAtOnce = 500;
 
 export function createPolicies(deps: PoliciesDeps): Policies {
   const { projection, gate, credentials, secrets, planPolicy, versionsKept } = deps;
@@ -137,13 +139,18 @@ export function createPolicies(deps: PoliciesDeps): Policies {
     return told(caller, load, stored);
   }
 
-  function told(
+  async function told(
     { context, role }: Caller,
     { policy }: PolicyLoad,
     stored: { readonly changes: readonly Change[]; readonly before: Graph; readonly outcome: PolicyOutcome },
-  ): PolicyOutcome {
+  ): Promise<PolicyOutcome> {
     const { changes, before, outcome } = stored;
-    gate.tellRows({ context, role, policy, version: outcome.version }, () => rowEvents(changes, before));
+    for (let start = 0; start < changes.length; start += rowsAtOnce) {
+      // A large load would hold up the thread, and overrun the queues of those who are told.
+      if (start > 0) await nextTurn();
+      const some = changes.slice(start, start + rowsAtOnce);
+      gate.tellRows({ context, role, policy, version: outcome.version }, () => rowEvents(some, before));
+    }
     return outcome;
   }
 

@@ -7,7 +7,7 @@ import type { AccountName, RoleId } from "../../src/model/ids";
 import { parseAccount, parseRoleId } from "../../src/model/ids";
 import type { Attestation, Authenticator, Clock, Keyring, Random } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
-import type { AuditRecord, Caller, RequestContext } from "../../src/model/types";
+import type { AuditRecord, Caller, RequestContext, RowsChanged } from "../../src/model/types";
 import { createFactsOnlyStore, type FactsOnlyStore } from "./facts-only-store";
 
 export const startOfTime = 1_764_000_000_000;
@@ -77,6 +77,8 @@ export interface HouseOptions {
   readonly settings?: Partial<BrokerSettings>;
   readonly store?: FactsOnlyStore;
   readonly keyring?: Keyring;
+  /** Wants to know which rows a change touched. */
+  readonly rowsChanged?: (event: RowsChanged) => void;
   /** Where others tell the time by it too. */
   readonly clock?: TestClock;
 }
@@ -94,6 +96,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
         if (isBroken) throw new PosternError({ code: "internal", what: "audit", because: "audit_unavailable" });
         audit.push(record);
       },
+      ...(options.rowsChanged === undefined ? {} : { rowsChanged: options.rowsChanged }),
       available: () => !isBroken,
       close: async () => undefined,
     },

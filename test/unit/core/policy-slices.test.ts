@@ -1,7 +1,8 @@
 /** Work on large accounts that a request causes must not keep the others waiting: it goes through many turns of the event loop. */
 
 import { beforeAll, describe, expect, test } from "bun:test";
-import { parseRoleId } from "../../../src/model/ids";
+import { parseId, parseRoleId } from "../../../src/model/ids";
+import type { RowsChanged } from "../../../src/model/types";
 import { createHouse, type House } from "../../support/house";
 
 const many = 6000;
@@ -20,6 +21,22 @@ async function turnsOf<Result>(work: Promise<Result>): Promise<{ readonly turns:
   }
   return { turns, result: await done };
 }
+
+describe("a load of thousands of rows", () => {
+  test("is told to the sinks of the audit in portions, each row once and in order, with the version of the load", async () => {
+    const events: RowsChanged[] = [];
+    const house = await createHouse({ rowsChanged: (event) => events.push(event) });
+    const { result, turns } = await turnsOf(house.load(Array.from({ length: many }, (_, index) => `- !variable v${index}`).join("\n")));
+    const loaded = events.filter(({ policy }) => policy === root);
+    expect(turns).toBeGreaterThan(many / 500);
+    expect(Math.max(...loaded.map(({ rows }) => rows.length))).toBeLessThanOrEqual(1000);
+    expect(new Set(loaded.map(({ version }) => version))).toEqual(new Set([result.version]));
+    const told = loaded.flatMap(({ rows }) => rows).filter(({ subject }) => "resource" in subject && /:variable:/.test(subject.resource));
+    expect(told).toEqual(
+      Array.from({ length: many }, (_, index) => ({ operation: "add", subject: { resource: parseId(`acme:variable:v${index}`) } })),
+    );
+  });
+});
 
 describe("in an account with thousands of variables", () => {
   let house: House;
