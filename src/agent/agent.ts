@@ -175,7 +175,7 @@ function readText(path: string): string {
     return readFileSync(path, "utf8");
   } catch (cause) {
     throw new PosternError(
-      { code: "malformed", where: path, expected: "a readable file", kind: "argument", because: "configuration" },
+      { code: "malformed", where: path, expected: `${path}: expected a readable file`, kind: "argument", because: "configuration" },
       { cause },
     );
   }

@@ -47,5 +47,8 @@ function idOf(text: string, file: string, expected: string): number {
 }
 
 function wrong(where: string, expected: string, cause?: unknown): PosternError {
-  return new PosternError({ code: "malformed", where, expected, kind: "argument", because: "configuration" }, { cause });
+  return new PosternError(
+    { code: "malformed", where, expected: `${where}: expected ${expected}`, kind: "argument", because: "configuration" },
+    { cause },
+  );
 }

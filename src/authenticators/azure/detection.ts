@@ -119,7 +119,13 @@ function required(environment: SourceDeps["environment"], name: string): string 
 }
 
 function wrong(where: string, expected: string): PosternError {
-  return new PosternError({ code: "malformed", where, expected, kind: "argument", because: "configuration" });
+  return new PosternError({
+    code: "malformed",
+    where,
+    expected: `${where}: expected ${expected}`,
+    kind: "argument",
+    because: "configuration",
+  });
 }
 
 function unspoken(host: string): PosternError {
