@@ -102,8 +102,7 @@ export function createIssuers(deps: IssuersDeps): Issuers {
   const entries = new Map<string, Entry>();
 
   function entryOf(source: IssuerSource): Entry {
-    // Keys that other roots vouched for are other keys.
-    const name = source.roots === undefined ? source.documentUrl : `${source.documentUrl}\n${source.roots}`;
+    const name = nameOf(source);
     const known = entries.get(name);
     if (known !== undefined) return known;
     const oldest = entries.keys().next();
@@ -196,6 +195,11 @@ export function createIssuers(deps: IssuersDeps): Issuers {
       return current;
     },
   };
+}
+
+/** Keys that other roots vouched for, or that might be elsewhere, are other keys; and an address that is a key set to one is a document to another. */
+function nameOf({ documentUrl, isKeySet = false, keyHosts, roots = "" }: IssuerSource): string {
+  return `${isKeySet ? "keys" : "document"} ${documentUrl}\n${keyHosts?.join(" ") ?? "*"}\n${roots}`;
 }
 
 /** `issuers.trusted`, as a check of a proof: `issuer_keys`. Throws what it throws, with the checks made so far. */

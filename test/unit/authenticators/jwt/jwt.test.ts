@@ -328,6 +328,16 @@ describe("the settings of a JWT service", () => {
     expect(asked).toEqual([pem, undefined]);
   });
 
+  test("that take a provider's document for a key set fail alone, and leave the provider's other services their keys", async () => {
+    const bench = createBench();
+    const { issuer: _, "jwks-uri": __, ...rest } = base;
+    const claims = signToken(claimsOf({ iss: provider }));
+    const wrong = { ...rest, "jwks-uri": document, issuer: provider };
+    for (let round = 0; round < 3; round += 1)
+      expect(await failureFrom(() => bench.verify(claims, wrong))).toMatchObject({ code: "upstream_unavailable" });
+    expect((await bench.verify(claims, { ...rest, "provider-uri": provider })).subject).toBe("job-7");
+  });
+
   test("of a provider that names another issuer are refused", async () => {
     const bench = createBench();
     bench.web.pages.set(document, { issuer: "https://idp.example/realms/other", jwks_uri: "https://keys.example/all" });
