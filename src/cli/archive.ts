@@ -79,9 +79,10 @@ export function readArchive(archive: Archive, name: string, from: string, to: st
     variables: [...values.keys()],
     values: async (ids) =>
       new Map(ids.flatMap((id): [string, SecretBytes][] => (values.has(id) ? [[id, values.get(id) ?? SecretBytes.ofText("")]] : []))),
+    isRemote: false,
     target: here,
     authenticators: account.authenticators,
-    notTaken: [],
+    leftBehind: [],
   };
 }
 

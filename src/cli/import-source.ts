@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import * as v from "valibot";
 import type { adminOperations, InputOf } from "../client/admin-wire";
-import type { ApiGrant, ApiResource, ConjurApi } from "../client/conjur-api";
+import type { ApiGrant, ApiResource, ConjurApi, FetchedValues } from "../client/conjur-api";
 import { PosternError } from "../model/failures";
 import { SecretBytes } from "../model/secret-bytes";
 import { type Run, usage } from "./command";
@@ -19,12 +19,20 @@ export interface ImportSource {
   readonly policies: readonly { readonly file: string; readonly text: Uint8Array }[];
   /** Ids that may have a value, as the source names them. */
   readonly variables: readonly string[];
-  values(ids: readonly string[]): Promise<ReadonlyMap<string, SecretBytes>>;
+  values(ids: readonly string[]): Promise<FetchedValues>;
+  /** Whether fetching takes long enough to note what is done. What is written again is unchanged in any case. */
+  readonly isRemote: boolean;
   /** The id here of an id there. */
   target(id: string, account: string): string;
   readonly authenticators: readonly string[];
-  /** What is known from the start not to come along. */
-  readonly notTaken: readonly { readonly what: string; readonly reason: string }[];
+  /** What no source of this kind can give. */
+  readonly leftBehind: readonly Left[];
+}
+
+/** Something that did not come along. */
+export interface Left {
+  readonly what: string;
+  readonly reason: string;
 }
 
 export interface ServerOptions {
@@ -32,7 +40,7 @@ export interface ServerOptions {
   /** The account there and the account here. */
   readonly from: string;
   readonly to: string;
-  readonly tell: (text: string) => void;
+  readonly tell: (what: string, done: number, total: number) => void;
 }
 
 const roleKinds = new Set(["user", "host", "group", "layer", "policy", "host_factory"]);
@@ -44,36 +52,48 @@ export async function readServer(api: ConjurApi, { name, from, to, tell }: Serve
   const resources: ApiResource[] = [];
   for await (const page of api.resources()) {
     resources.push(...page);
-    tell(`records ${resources.length}`);
+    tell("records", resources.length, resources.length);
   }
   const here = (id: string): string => (id.startsWith(`${from}:`) ? `${to}${id.slice(from.length)}` : id);
   const roles = resources.map(({ id }) => id).filter((id) => roleKinds.has(kindOf(id)));
   const grants: ApiGrant[] = [];
   for (let at = 0; at < roles.length; at += membersInOneGo) {
-    tell(`memberships of ${at} of ${roles.length} roles`);
+    tell("memberships", at, roles.length);
     for (const some of await Promise.all(roles.slice(at, at + membersInOneGo).map((role) => api.members(role)))) grants.push(...some);
   }
   const publicKeys = new Map<string, string>();
   for (const id of new Set(resources.filter((each) => kindOf(each.id) === "public_key").map((each) => userOfKey(each.id)))) {
     for (const line of await api.publicKeys(id)) publicKeys.set(keyId(id, line), line);
   }
-  const factories = roles.filter((id) => kindOf(id) === "host_factory");
   return {
     name,
     facts: rowsOf(resources, grants, here),
     policies: [],
     variables: [...resources.map(({ id }) => id).filter((id) => kindOf(id) === "variable"), ...publicKeys.keys()],
     async values(ids) {
-      const lines = ids.flatMap((id): [string, SecretBytes][] => {
+      const lines = ids.flatMap((id): [string, SecretBytes | "unreadable"][] => {
         const line = publicKeys.get(id);
         return line === undefined ? [] : [[id, SecretBytes.ofText(line)]];
       });
       return new Map([...(await api.values(ids.filter((id) => !publicKeys.has(id)))), ...lines]);
     },
+    isRemote: true,
     target: here,
     authenticators: await api.enabledAuthenticators(),
-    notTaken: factories.map((id) => ({ what: `tokens of ${id}`, reason: "a server shows them to nobody; make new ones" })),
+    leftBehind: leftThere(resources),
   };
+}
+
+function leftThere(resources: readonly ApiResource[]): readonly Left[] {
+  const actors = resources.filter(({ id }) => ["user", "host"].includes(kindOf(id))).length;
+  const versioned = resources.filter(({ secrets }) => secrets.length > 1).length;
+  return [
+    ...(actors === 0 ? [] : [{ what: `API keys and passwords of ${actors} users and hosts`, reason: "a server shows them to nobody" }]),
+    ...(versioned === 0 ? [] : [{ what: `older versions of ${versioned} variables`, reason: "the newest value comes along" }]),
+    ...resources
+      .filter(({ id }) => kindOf(id) === "host_factory")
+      .map(({ id }) => ({ what: `tokens of ${id}`, reason: "a server shows them to nobody; make new ones" })),
+  ];
 }
 
 /** `acme:public_key:user/alice/alice@desk` → `acme:user:alice` */
@@ -142,9 +162,10 @@ export async function readFiles(
     variables: [...given.keys()],
     values: async (ids) =>
       new Map(ids.flatMap((id): [string, SecretBytes][] => (given.has(id) ? [[id, given.get(id) ?? SecretBytes.ofText("")]] : []))),
+    isRemote: false,
     target: (id) => id,
     authenticators: [],
-    notTaken: [],
+    leftBehind: [],
   };
 }
 

@@ -9,9 +9,19 @@ export interface ImportState {
   note(ids: readonly string[]): void;
 }
 
-/** The first line says which import it is; one of another source is refused, because its names mean other values. */
-export function openImportState(io: CliIo, path: string, source: string): ImportState {
-  const head = `# postern import of ${source}`;
+/** Nothing is noted, nothing is skipped. */
+export const noState: ImportState = { isDone: () => false, note: () => undefined };
+
+/**
+ * The first line says which import it is. One of another source is refused, because its names mean other values, and one into another server or account, because
+ * nothing is done there yet.
+ */
+export function openImportState(
+  io: CliIo,
+  path: string,
+  { source, target }: { readonly source: string; readonly target: string },
+): ImportState {
+  const head = `# postern import of ${source} into ${target}`;
   const [first, ...lines] = io.readLines(path);
   if (first !== undefined && first !== head)
     throw new PosternError({
@@ -26,6 +36,7 @@ export function openImportState(io: CliIo, path: string, source: string): Import
   return {
     isDone: (id) => done.has(id),
     note(ids) {
+      if (ids.length === 0) return;
       for (const id of ids) done.add(id);
       io.appendLines(path, isBegun ? ids : [head, ...ids]);
       isBegun = true;

@@ -21,6 +21,7 @@ export interface CliIo {
   appendLines(path: string, lines: readonly string[]): void;
   readonly inputIsTerminal: boolean;
   readonly outputIsTerminal: boolean;
+  readonly errorIsTerminal: boolean;
   readonly environment: Environment;
   /** Where relative paths start. */
   readonly folder: string;
@@ -64,6 +65,7 @@ export function processIo(): CliIo {
     },
     inputIsTerminal: process.stdin.isTTY === true,
     outputIsTerminal: process.stdout.isTTY === true,
+    errorIsTerminal: process.stderr.isTTY === true,
     environment: processEnvironment(),
     folder: process.cwd(),
   };

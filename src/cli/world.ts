@@ -85,9 +85,7 @@ export function processWorld(version: string): CliWorld {
     }),
     conjurApi(options) {
       const clock = createClock();
-      const url = URL.parse(options.url);
-      if (url === null)
-        throw new PosternError({ code: "malformed", where: "--url", expected: "the URL of a server", kind: "argument", because: "usage" });
+      const url = sourceUrl(options.url);
       const http = createHttpClient({ allowOutbound: [`${url.origin}${url.pathname}`], clock, logger: silent });
       return createConjurApi({ ...options, http, clock });
     },
@@ -102,6 +100,23 @@ export function processWorld(version: string): CliWorld {
     freshBytes: (count) => createRandom().bytes(count),
   };
 }
+
+/** Throws `malformed` for one over which an administrator's key would travel in the open. */
+function sourceUrl(text: string): URL {
+  const url = URL.parse(text);
+  const isPlain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  const isConfidential = url?.protocol === "https:" || (url?.protocol === "http:" && loopbackHost.test(url.hostname));
+  if (isPlain && isConfidential) return url;
+  throw new PosternError({
+    code: "malformed",
+    where: "--url",
+    expected: "the https URL of a server, without user, query or fragment; http only on this machine's loopback",
+    kind: "argument",
+    because: "usage",
+  });
+}
+
+const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/u;
 
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 

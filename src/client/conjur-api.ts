@@ -27,13 +27,16 @@ export interface ConjurApi {
   resources(): AsyncIterable<readonly ApiResource[]>;
   /** Throws `upstream_unavailable` like all others; none for a role that is not shown. */
   members(role: string): Promise<readonly ApiGrant[]>;
-  /** Values by full id; those without a value, or that may not be read, are absent. */
-  values(ids: readonly string[]): Promise<ReadonlyMap<string, SecretBytes>>;
+  /** Values by full id; those without a value are absent. */
+  values(ids: readonly string[]): Promise<FetchedValues>;
   /** The lines of a user's public keys. */
   publicKeys(user: string): Promise<readonly string[]>;
   /** Authenticators that are switched on: `authn-azure/AzureAE1`. */
   enabledAuthenticators(): Promise<readonly string[]>;
 }
+
+/** `unreadable`: there may be one, but not for this login. */
+export type FetchedValues = ReadonlyMap<string, SecretBytes | "unreadable">;
 
 const Policy = v.optional(v.nullable(v.string()));
 const Resource = v.object({
@@ -44,6 +47,7 @@ const Resource = v.object({
   permissions: v.optional(v.array(v.object({ privilege: v.string(), role: v.string(), policy: Policy })), []),
   annotations: v.optional(v.array(v.object({ name: v.string(), value: v.string(), policy: Policy })), []),
   restricted_to: v.optional(v.array(v.string()), []),
+  secrets: v.optional(v.array(v.object({ version: v.number() })), []),
 });
 const GrantRow = v.object({
   role: v.string(),
@@ -55,7 +59,9 @@ const GrantRow = v.object({
 export type ApiResource = v.InferOutput<typeof Resource>;
 export type ApiGrant = v.InferOutput<typeof GrantRow>;
 
-const pageSize = 1000;
+// A server may take no more than it was told to (CONJUR_API_RESOURCE_LIST_LIMIT_MAX); then smaller pages do.
+const pageSizes = [1000, 100, 10, 1] as const;
+const valuesAtOnce = 8;
 const limits: HttpLimits = { maxBytes: 64 * 2 ** 20, timeoutMs: 60_000, connectTimeoutMs: 10_000 };
 // A session lives eight minutes by default; a new one is due well before.
 const sessionMs = 240_000;
@@ -79,7 +85,11 @@ export function createConjurApi(options: ConjurApiOptions): ConjurApi {
 
   async function ask(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     const authorization = await token();
-    return http.send({ url: `${base}${path}`, headers: { ...headers, authorization } }, bounds);
+    const first = await http.send({ url: `${base}${path}`, headers: { ...headers, authorization } }, bounds);
+    if (first.status !== 401) return first;
+    // Sessions may be shorter there than they are by default.
+    session = undefined;
+    return http.send({ url: `${base}${path}`, headers: { ...headers, authorization: await token() } }, bounds);
   }
 
   async function json<Schema extends v.GenericSchema>(path: string, schema: Schema): Promise<v.InferOutput<Schema>> {
@@ -108,20 +118,29 @@ export function createConjurApi(options: ConjurApiOptions): ConjurApi {
   }
 
   /** One by one, where the server has not all of them together. */
-  async function single(id: string): Promise<SecretBytes | undefined> {
+  async function single(id: string): Promise<SecretBytes | "unreadable" | undefined> {
     const path = pathOf("secrets", id);
     const answer = await ask(path, { accept: "*/*" });
     if (answer.status === 200) return new SecretBytes(answer.body);
-    if (answer.status === 404 || answer.status === 403) return undefined;
+    if (answer.status === 404) return undefined;
+    if (answer.status === 403) return "unreadable";
     throw refused(path, answer.status);
   }
 
   return {
     async *resources() {
-      for (let offset = 0; ; offset += pageSize) {
-        const page = await json(`/resources/${part(account)}?limit=${pageSize}&offset=${offset}`, v.array(Resource));
-        yield page;
-        if (page.length < pageSize) return;
+      let offset = 0;
+      for (const size of pageSizes) {
+        for (;;) {
+          const path = `/resources/${part(account)}?limit=${size}&offset=${offset}`;
+          const answer = await ask(path);
+          if (answer.status === 422 && size > 1) break;
+          if (answer.status !== 200) throw refused(path, answer.status);
+          const page = parsed(v.array(Resource), answer, path);
+          if (page.length === 0) return;
+          offset += page.length;
+          yield page;
+        }
       }
     },
     async members(role) {
@@ -135,15 +154,18 @@ export function createConjurApi(options: ConjurApiOptions): ConjurApi {
       // Several in one answer are JSON, so only those without a comma in their names, and each may have to be asked for by itself after all.
       const path = `/secrets?variable_ids=${ids.map(part).join(",")}`;
       const answer = ids.some((id) => id.includes(",")) ? undefined : await ask(path);
-      const found = new Map<string, SecretBytes>();
+      const found = new Map<string, SecretBytes | "unreadable">();
       if (answer?.status === 200) {
         const texts = parsed(v.record(v.string(), v.string()), answer, path);
         for (const [id, text] of Object.entries(texts)) found.set(id, SecretBytes.ofText(text));
         return found;
       }
-      for (const id of ids) {
-        const value = await single(id);
-        if (value !== undefined) found.set(id, value);
+      for (let at = 0; at < ids.length; at += valuesAtOnce) {
+        const some = ids.slice(at, at + valuesAtOnce);
+        for (const [index, value] of (await Promise.all(some.map(single))).entries()) {
+          const id = some[index];
+          if (id !== undefined && value !== undefined) found.set(id, value);
+        }
       }
       return found;
     },

@@ -143,6 +143,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
         appendLines: (path, lines) => void written.set(path, `${written.get(path) ?? ""}${lines.map((line) => `${line}\n`).join("")}`),
         inputIsTerminal: false,
         outputIsTerminal: isTerminal,
+        errorIsTerminal: isTerminal,
         environment,
         folder: "/home/op",
       };

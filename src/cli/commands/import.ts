@@ -5,27 +5,18 @@
 
 import { dirname, join, resolve } from "node:path";
 import { Command } from "commander";
-import { type AdminOperation, adminOperations, type InputOf, type OutputOf } from "../../client/admin-wire";
-import type { AdminClient } from "../../client/client";
-import { PosternError } from "../../model/failures";
+import { adminOperations } from "../../client/admin-wire";
+import type { AdminAnswer, AdminClient } from "../../client/client";
 import { SecretBytes } from "../../model/secret-bytes";
 import { openArchive, readArchive } from "../archive";
 import { type Cli, createCommand, onRun, optionOf, type Run, secretText, usage } from "../command";
-import { exitCodeOf, exitCodes } from "../exit-codes";
-import { type ImportSource, readFiles, readServer } from "../import-source";
-import { type ImportState, openImportState } from "../import-state";
+import { exitCodes } from "../exit-codes";
+import { type ImportedValues, type ImportReport, previewOf, previewText, progressText, reportText } from "../import-report";
+import { type ImportSource, type Left, readFiles, readServer } from "../import-source";
+import { type ImportState, noState, openImportState } from "../import-state";
 import { readSecret } from "../input";
 
 const valuesInOneGo = 50;
-
-/** What became of it. */
-interface Report {
-  readonly records: { readonly added: number; readonly unchanged: number };
-  readonly values: { readonly written: number; readonly skipped: number; readonly without: number };
-  readonly newKeys: number;
-  readonly authenticators: readonly string[];
-  readonly notTaken: readonly { readonly what: string; readonly reason: string }[];
-}
 
 export function importCommand(cli: Cli): Command {
   return new Command("import")
@@ -38,7 +29,6 @@ export function importCommand(cli: Cli): Command {
 /** The options of what writes. */
 function withWriting(command: Command): Command {
   return command
-    .option("--state <file>", "where to note what is done", "postern-import.state")
     .option("--keys-out <file>", "new file for the API keys of new users and hosts")
     .option("--dry-run", "read everything, write nothing, tell what there is");
 }
@@ -48,7 +38,8 @@ From a running server: --url, with the API key of an administrator on standard i
 --values FILE, a JSON object of {"variable id": "text" or {"base64": "..."}}; - is standard input.
 
 API keys and passwords cannot be read out of another server: new users and hosts get new keys, which --keys-out FILE keeps (mode 0600). Older versions of
-values, host-factory tokens and dynamic secrets are not taken. Run it again to go on, or to bring what is new.
+values, host-factory tokens and dynamic secrets are not taken. Run it again to go on, or to bring what is new: values that were brought once are noted in the
+state file and not fetched again; without that file all are, and those that are the same stay as they are.
 `;
 
 function conjurCommand(cli: Cli): Command {
@@ -65,6 +56,7 @@ function conjurCommand(cli: Cli): Command {
     .option("--ca-cert <file>", "certificates (PEM) that alone vouch for that server")
     .option("--policy <file>", "policy file, loaded into root (may be repeated)", collect)
     .option("--values <file>", "JSON file with values")
+    .option("--state <file>", "where to note which values came from the server", "postern-import.state")
     .addHelpText("after", notes);
   return onRun(withWriting(command), cli, (run) => importFrom(run, command, (account) => openSource(cli, command, run, account)));
 }
@@ -94,7 +86,11 @@ async function importFrom(run: Run, command: Command, open: (account: string) =>
   if (account === undefined) throw usage("account", "--account NAME, which must be there: postern account create");
   const source = await open(account);
   if (command.getOptionValue("dryRun") === true) return preview(run, source);
-  return run.withAdmin((client) => importAll({ run, command, client, account, source }));
+  try {
+    return await run.withAdmin((client) => importAll({ run, command, client, account, source }));
+  } finally {
+    if (run.io.errorIsTerminal) run.io.err(wipe);
+  }
 }
 
 async function openSource(cli: Cli, command: Command, run: Run, account: string): Promise<ImportSource> {
@@ -121,7 +117,7 @@ async function openSource(cli: Cli, command: Command, run: Run, account: string)
     name: url,
     from: optionOf(command, "sourceAccount") ?? account,
     to: account,
-    tell: (text) => progress(io, text),
+    tell: (what, done, total) => progress(io, what, done, total),
   });
 }
 
@@ -138,67 +134,101 @@ async function importAll(work: Work): Promise<number> {
   const { io } = run;
   const keysOut = optionOf(command, "keysOut");
   if (keysOut !== undefined && io.exists(resolve(io.folder, keysOut))) throw usage("--keys-out", "a file that is not there yet");
-  const state = openImportState(io, resolve(io.folder, optionOf(command, "state") ?? "postern-import.state"), source.name);
+  const status = await client.call(adminOperations.status, {});
+  if (!status.ok) return run.finish(status, () => exitCodes.done);
+  const target = `${account} of ${status.output.seal.deployment ?? "this server"}`;
+  const path = resolve(io.folder, optionOf(command, "state") ?? "postern-import.state");
+  const state = source.isRemote ? openImportState(io, path, { source: source.name, target }) : noState;
 
   const keys: Record<string, string> = {};
-  const notTaken = [...source.notTaken];
+  const notTaken: Left[] = [];
   let records = { added: 0, unchanged: 0 };
+  let newRecords: ReadonlySet<string> = new Set();
   if (source.facts !== undefined) {
-    const taken = await call(client, adminOperations.importFacts, { account, ...source.facts });
-    records = { added: taken.added, unchanged: taken.unchanged };
-    notTaken.push(...taken.refused);
-    for (const { id, apiKey } of taken.createdRoles) keys[id] = secretText(apiKey);
+    const taken = await client.call(adminOperations.importFacts, { account, ...source.facts });
+    if (!taken.ok) return run.finish(taken, () => exitCodes.done);
+    const { added, unchanged, refused, createdRoles } = taken.output;
+    records = { added, unchanged };
+    newRecords = new Set(taken.output.newRecords);
+    notTaken.push(...refused);
+    for (const { id, apiKey } of createdRoles) keys[id] = secretText(apiKey);
   }
   for (const { file, text } of source.policies) {
     const answer = await client.call(adminOperations.loadPolicy, { account, branch: "root", mode: "update", text, file });
     if (!answer.ok) return run.finish(answer, () => exitCodes.done, { file, text: Buffer.from(text).toString("utf8") });
     for (const { id, apiKey } of answer.output.createdRoles) keys[id] = secretText(apiKey);
-    records = { ...records, added: records.added + answer.output.createdRoles.length };
+    for (const warning of answer.output.warnings) io.err(`warning: ${warning}\n`);
   }
   // Kept before anything else can fail: no other run shows them again.
   if (keysOut !== undefined) io.writeSecretFile(resolve(io.folder, keysOut), Buffer.from(`${JSON.stringify(keys, undefined, 2)}\n`));
 
-  const values = await importValues(work, state, notTaken);
-  const authenticators = await switchOn(work, notTaken);
-  const report: Report = { records, values, newKeys: Object.keys(keys).length, authenticators, notTaken };
+  const values = await importValues(work, { state, newRecords, notTaken });
+  if (!values.ok) return run.finish(values, () => exitCodes.done);
+  const report: ImportReport = {
+    records,
+    policies: source.policies.length,
+    values: values.output,
+    newKeys: Object.keys(keys).length,
+    authenticators: await switchOn(work, notTaken),
+    notTaken,
+    leftBehind: source.leftBehind,
+  };
+  progress(io);
   run.print(report, reportText(report, keysOut));
   return notTaken.length === 0 ? exitCodes.done : exitCodes.failed;
 }
 
+interface Going {
+  readonly state: ImportState;
+  /** Made by this run: whatever an earlier one did to a record of that name is gone. */
+  readonly newRecords: ReadonlySet<string>;
+  readonly notTaken: Left[];
+}
+
 async function importValues(
   { run, client, account, source }: Work,
-  state: ImportState,
-  notTaken: { what: string; reason: string }[],
-): Promise<Report["values"]> {
-  const ids = source.variables;
-  const waiting = ids.filter((id) => !state.isDone(id));
+  { state, newRecords, notTaken }: Going,
+): Promise<AdminAnswer<ImportedValues>> {
+  // The source has a say over this account alone; a record of another one was refused above.
+  const ids = source.variables.filter((id) => source.target(id, account).startsWith(`${account}:`));
+  const waiting = ids.filter((id) => newRecords.has(source.target(id, account)) || !state.isDone(id));
   let written = 0;
   let without = 0;
   for (let at = 0; at < waiting.length; at += valuesInOneGo) {
-    progress(run.io, `values ${at} of ${waiting.length}`);
+    progress(run.io, "values", at, waiting.length);
     const some = waiting.slice(at, at + valuesInOneGo);
     const found = await source.values(some);
+    const done: string[] = [];
     for (const id of some) {
       const value = found.get(id);
-      if (value === undefined) {
-        without += 1;
-        continue;
+      if (value === undefined) without += 1;
+      else if (value === "unreadable") notTaken.push({ what: `value of ${id}`, reason: "this login may not read it there" });
+      else {
+        const answer = await client.call(adminOperations.setVariable, { id: source.target(id, account), value });
+        if (answer.ok) done.push(id);
+        else if (!tellable.has(answer.error.code)) return answer;
+        else notTaken.push({ what: `value of ${id}`, reason: answer.error.message });
       }
-      const answer = await client.call(adminOperations.setVariable, { id: source.target(id, account), value });
-      if (answer.ok) written += 1;
-      else if (["not_found", "malformed", "too_large"].includes(answer.error.code))
-        notTaken.push({ what: `value of ${id}`, reason: answer.error.message });
-      else throw failed(answer.error);
     }
-    state.note(some);
+    written += done.length;
+    // What did not come may come next time.
+    state.note(done);
   }
-  progress(run.io, "");
-  return { written, skipped: ids.length - waiting.length, without };
+  return { ok: true, output: { written, skipped: ids.length - waiting.length, without } };
 }
 
-async function switchOn({ client, account, source }: Work, notTaken: { what: string; reason: string }[]): Promise<readonly string[]> {
+/** What is wrong with one value and says nothing of the next. */
+const tellable = new Set(["not_found", "malformed", "too_large"]);
+
+async function switchOn({ client, account, source }: Work, notTaken: Left[]): Promise<readonly string[]> {
   const on: string[] = [];
   for (const authenticator of source.authenticators) {
+    // Half of its settings may be a weaker check than all of them.
+    const lacking = notTaken.find(({ what }) => what.includes(`:conjur/${authenticator}/`));
+    if (lacking !== undefined) {
+      notTaken.push({ what: `authenticator ${authenticator}`, reason: `it stays off without this: ${lacking.what}` });
+      continue;
+    }
     const answer = await client.call(adminOperations.setAuthenticator, { account, authenticator, enabled: true });
     if (answer.ok) on.push(authenticator);
     // The list there is of all accounts; one whose webservice is not in this account belongs to another.
@@ -208,60 +238,18 @@ async function switchOn({ client, account, source }: Work, notTaken: { what: str
   return on;
 }
 
-async function call<Operation extends AdminOperation>(
-  client: AdminClient,
-  operation: Operation,
-  input: InputOf<Operation>,
-): Promise<OutputOf<Operation>> {
-  const answer = await client.call(operation, input);
-  if (answer.ok) return answer.output;
-  throw failed(answer.error);
-}
-
-function failed(error: { readonly code: string; readonly message: string }): PosternError {
-  const isTemporary = exitCodeOf(error.code) === exitCodes.temporary;
-  return new PosternError(isTemporary ? { code: "conflict", what: error.message } : { code: "not_found", target: error.message });
-}
-
 async function preview(run: Run, source: ImportSource): Promise<number> {
-  const { facts, variables, policies, authenticators, notTaken } = source;
-  const counts = {
-    records: facts?.resources.length ?? 0,
-    memberships: facts?.grants.length ?? 0,
-    permits: facts?.permits.length ?? 0,
-    policies: policies.length,
-    variables: variables.length,
-    authenticators,
-    notTaken,
-  };
-  const text = `${counts.records} records, ${counts.memberships} memberships, ${counts.permits} permits, ${counts.policies} policy files, ${counts.variables} variables, authenticators on: ${authenticators.join(", ") || "none"}\n${notTakenText(notTaken)}Nothing was written.\n`;
-  run.print(counts, text);
+  progress(run.io);
+  const found = previewOf(source);
+  run.print(found, previewText(found));
   return exitCodes.done;
 }
 
-function reportText({ records, values, newKeys, authenticators, notTaken }: Report, keysOut: string | undefined): string {
-  const keys = keysOut === undefined ? "print one with postern role retrieve-key" : `in ${keysOut}`;
-  return [
-    `records   ${records.added} new, ${records.unchanged} were there`,
-    `values    ${values.written} written, ${values.skipped} done before, ${values.without} without a value`,
-    `keys      ${newKeys} new API keys (${keys})`,
-    `on        ${authenticators.join(", ") || "no authenticator"}`,
-    notTakenText(notTaken),
-  ].join("\n");
-}
+const wipe = "\r\u001b[K";
 
-const mostTold = 50;
-
-function notTakenText(notTaken: Report["notTaken"]): string {
-  if (notTaken.length === 0) return "";
-  const told = notTaken.slice(0, mostTold).map(({ what, reason }) => `  ${what}: ${reason}`);
-  const rest = notTaken.length - told.length;
-  return `not taken ${notTaken.length}\n${told.join("\n")}\n${rest > 0 ? `  and ${rest} more: --json tells them all\n` : ""}`;
-}
-
-/** One line that is written over and over, for somebody who watches. */
-function progress(io: Run["io"], text: string): void {
-  if (io.outputIsTerminal) io.err(`\r\u001b[K${text}`);
+/** One line that is written over and over, for somebody who watches; wiped when there is nothing to tell. */
+function progress(io: Run["io"], what = "", done = 0, total = 0): void {
+  if (io.errorIsTerminal) io.err(what === "" ? wipe : `${wipe}${progressText(what, done, total)}`);
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

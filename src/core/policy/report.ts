@@ -24,6 +24,6 @@ const maxShown = 120;
 const maxBefore = 80;
 
 /** One column per character, and nothing that moves a terminal's cursor. */
-function printableLine(line: string): string {
+export function printableLine(line: string): string {
   return line.replaceAll("\t", " ").replace(/[\p{Cc}\p{Cf}]/gu, "\u00B7");
 }
