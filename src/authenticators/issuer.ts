@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { type KeySet, maxKeys, readKeySet } from "../crypto/jwt";
 import { type CheckList, failureOf, PosternError } from "../model/failures";
 import type { Clock, HttpClient, HttpLimits, Logger, Random } from "../model/ports";
+import type { IssuerMemory } from "./issuer-memory";
 
 /** Where an issuer is found, and what may be believed about it. */
 export interface IssuerSource {
@@ -57,6 +58,8 @@ export interface IssuersDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** For a start without the line. Absent: nothing outlives the process. */
+  readonly memory?: IssuerMemory;
   /** Logins that may wait for one fetch. Default 256. */
   readonly maxWaiters?: number;
 }
@@ -67,6 +70,8 @@ interface Entry {
   fetchedAtMs: number;
   refreshDueAtMs: number;
   flight?: Promise<TrustedIssuer>;
+  /** Settles when it is known whether an earlier process left something. */
+  recall?: Promise<void>;
   waiters: number;
   attemptsMs: readonly number[];
   lookedUpAtMs: number;
@@ -136,7 +141,9 @@ export function createIssuers(deps: IssuersDeps): Issuers {
 
   async function refresh(source: IssuerSource, entry: Entry): Promise<TrustedIssuer> {
     try {
-      const fetched = await fetchIssuer(deps.http, source);
+      const documents: Record<string, unknown> = {};
+      const fetched = await fetchIssuer(noting(deps.http, documents), source);
+      deps.memory?.save(nameOf(source), { fetchedAt: clock.now(), documents });
       entry.current = fetched;
       entry.fetchedAtMs = clock.monotonicMs();
       entry.refreshDueAtMs = entry.fetchedAtMs + jitteredHourMs(deps.random);
@@ -157,6 +164,24 @@ export function createIssuers(deps: IssuersDeps): Issuers {
       return await flight;
     } finally {
       entry.waiters -= 1;
+    }
+  }
+
+  /** What an earlier process was told counts as in that process: at once, until a day after it came, with a fetch begun meanwhile. */
+  async function recall(source: IssuerSource, entry: Entry): Promise<void> {
+    const kept = deps.memory?.load(nameOf(source));
+    if (kept === undefined) return;
+    const ageMs = clock.now() - kept.fetchedAt;
+    // Of documents from the future nobody knows how old they are.
+    if (ageMs < -minuteMs || ageMs > keepMs) return;
+    try {
+      entry.current = await fetchIssuer(replaying(kept.documents), source);
+      entry.fetchedAtMs = clock.monotonicMs() - Math.max(ageMs, 0);
+      entry.refreshDueAtMs = clock.monotonicMs();
+      logger.info("issuer_recalled", { document: source.documentUrl, ageSeconds: Math.round(ageMs / secondMs) });
+    } catch (cause) {
+      // The settings may have changed since, and with them what is believed of this issuer.
+      logger.warn("issuer_not_recalled", { document: source.documentUrl, because: failureOf(cause).because ?? "internal" });
     }
   }
 
@@ -187,6 +212,10 @@ export function createIssuers(deps: IssuersDeps): Issuers {
   return {
     async trusted(source, keyId) {
       const entry = entryOf(source);
+      if (entry.current === undefined && deps.memory !== undefined) {
+        entry.recall ??= recall(source, entry);
+        await entry.recall;
+      }
       const nowMs = clock.monotonicMs();
       const { current } = entry;
       if (current === undefined || nowMs - entry.fetchedAtMs > keepMs) return await first(source, entry);
@@ -221,7 +250,29 @@ export async function trustedIssuer(
   }
 }
 
-async function fetchIssuer(http: HttpClient, source: IssuerSource): Promise<TrustedIssuer> {
+type DocumentReader = Pick<HttpClient, "getJson">;
+
+/** Reads through, and notes what came. */
+function noting(http: DocumentReader, documents: Record<string, unknown>): DocumentReader {
+  return {
+    async getJson(url, limits) {
+      const document = await http.getJson(url, limits);
+      documents[url] = document;
+      return document;
+    },
+  };
+}
+
+function replaying(documents: Readonly<Record<string, unknown>>): DocumentReader {
+  return {
+    async getJson(url) {
+      if (Object.hasOwn(documents, url)) return documents[url];
+      throw new PosternError({ code: "upstream_unavailable", upstream: url, because: "not_kept" });
+    },
+  };
+}
+
+async function fetchIssuer(http: DocumentReader, source: IssuerSource): Promise<TrustedIssuer> {
   const { publicHosts, roots } = source;
   const common = { ...(publicHosts === undefined ? {} : { allowedHosts: publicHosts }), ...(roots === undefined ? {} : { roots }) };
   if (source.isKeySet === true) return { issuer: "", keys: await fetchKeys(http, source, source.documentUrl, common) };
@@ -266,7 +317,7 @@ export function isIssuerAddress(text: string): boolean {
   return url !== null && /^https?:$/u.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "";
 }
 
-async function fetchKeys(http: HttpClient, source: IssuerSource, keysUrl: string, common: Partial<HttpLimits>): Promise<KeySet> {
+async function fetchKeys(http: DocumentReader, source: IssuerSource, keysUrl: string, common: Partial<HttpLimits>): Promise<KeySet> {
   const keys = readKeySet(await http.getJson(keysUrl, { ...keyLimits, ...common }));
   if (keys === undefined || keys.size > maxKeys) throw unavailable(source, "key_document");
   // An issuer without keys signs nothing: such an answer is a fault on the way, and the last good set goes on.

@@ -5,6 +5,7 @@ import { createAzureAuthenticator } from "./azure/azure";
 import { createGcpAuthenticator } from "./gcp/gcp";
 import { createIamAuthenticator } from "./iam/iam";
 import { createIssuers } from "./issuer";
+import { createIssuerMemory, type IssuerMemoryDeps } from "./issuer-memory";
 import { createJwtAuthenticator } from "./jwt/jwt";
 import { createLdapAuthenticator } from "./ldap/ldap";
 import { createOidcAuthenticator } from "./oidc/oidc";
@@ -18,11 +19,14 @@ export interface AuthenticatorDeps {
   readonly logger: Logger;
   /** `authn-jwt` takes tokens that name no issuer. Default false. */
   readonly jwtMayLackIssuer?: boolean;
+  /** Where issuers' keys outlive the process. Absent: nowhere. */
+  readonly memory?: Omit<IssuerMemoryDeps, "logger">;
 }
 
 /** Every external authenticator; its `type` is unique. They share one cache of issuers. */
 export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenticator[] {
-  const issuers = createIssuers(deps);
+  const { memory, ...rest } = deps;
+  const issuers = createIssuers(memory === undefined ? rest : { ...rest, memory: createIssuerMemory({ ...memory, logger: deps.logger }) });
   const outgoing = createOutgoing(deps.http);
   return [
     createAzureAuthenticator({ issuers, logger: deps.logger }),

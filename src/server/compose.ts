@@ -71,6 +71,7 @@ export const placesOf = (dataFolder: string) => ({
   database: join(dataFolder, "postern.db"),
   keyring: join(dataFolder, "keyring.json"),
   node: join(dataFolder, "node.json"),
+  issuers: join(dataFolder, "issuers.json"),
   audit: join(dataFolder, "audit"),
   adminSocket: join(dataFolder, "admin.sock"),
 });
@@ -128,6 +129,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       return observeStore(store, metrics);
     },
     authenticators: createAuthenticators({
+      memory: { keyring, files, path: places.issuers },
       http: observeHttp(plainHttp, metrics),
       directory: createDirectory({ allowOutbound: config.allowOutbound, extraRoots }),
       clock,

@@ -369,4 +369,35 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
     },
     timeoutMs,
   );
+
+  test(
+    "may have the server itself beside it, which goes on logging machines in after a restart without Entra ID",
+    async () => {
+      const login = (): string => {
+        const script = `
+f=$(curl -s -D - -o /dev/null -H Metadata:true "http://127.0.0.1:40342/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https%3A%2F%2Fmanagement.azure.com%2F" | tr -d '\\r' | sed -n 's/^Www-Authenticate: Basic realm=//p')
+t=$(curl -s -H Metadata:true -H "Authorization: Basic $(cat $f)" "http://127.0.0.1:40342/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https%3A%2F%2Fmanagement.azure.com%2F" | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+curl -s -o /dev/null -w '%{http_code}' --cacert "$1" --data-urlencode "jwt=$t" "$2/authn-azure/AzureAE1/acme/host%2Fapps%2Fa/authenticate"`;
+        return machine.run(["sh", "-c", script, "sh", join(home, "primary.pem"), url]).stdout;
+      };
+      expect(login()).toBe("200");
+      await end(primary, "SIGTERM");
+      // Entra ID listens on every address; what comes to its port is thrown away from here on.
+      const port = new URL(cloud.entra).port;
+      const wall = (verb: "add" | "del"): number | null =>
+        machine.run([
+          "sh",
+          "-c",
+          `ip rule ${verb} ipproto tcp dport ${port} prohibit pref 1 2>/dev/null || ip rule ${verb} ipproto tcp dport ${port} unreachable pref 1`,
+        ]).code;
+      expect(wall("add")).toBe(0);
+      machine.run(["ip", "rule", "del", "pref", "0"]);
+      machine.run(["ip", "rule", "add", "pref", "2", "lookup", "local"]);
+      primary = await startPrimary();
+      expect(machine.run(["curl", "-sk", "--max-time", "2", cloud.entra]).code).not.toBe(0);
+      expect(login()).toBe("200");
+      expect(wall("del")).toBe(0);
+    },
+    timeoutMs,
+  );
 });
