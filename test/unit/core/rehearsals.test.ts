@@ -6,6 +6,7 @@ import { accessCases } from "../../matrix/policy/access";
 import { goodPolicy } from "../../matrix/policy/mutations";
 import { failureOfWork } from "../../support/failing";
 import { createHouse, type House } from "../../support/house";
+import { randomPolicy } from "../../support/random-policy";
 
 const root = parseRoleId("acme:policy:root");
 
@@ -102,8 +103,21 @@ describe("a rehearsal", () => {
       for (const record of [before, after]) expect([...record.permissions, ...record.permitted]).toEqual([]);
   });
 
-  const texts = [
+  interface Step {
+    readonly text: string;
+    readonly mode?: PolicyMode;
+    readonly branch?: string;
+  }
+  const texts: readonly { readonly what: string; readonly loads: readonly Step[] }[] = [
     ...accessCases.map(({ what, loads }) => ({ what, loads })),
+    // The names of one random policy come again in the next with other kinds, owners and permits: much is moved, dropped and left.
+    ...Array.from({ length: 12 }, (_, seed) => ({
+      what: `random policies (${seed})`,
+      loads: (["create", "update", "replace", "create", "replace"] as const).map((mode, step) => ({
+        text: randomPolicy(seed * 5 + step),
+        mode,
+      })),
+    })),
     { what: "a good policy", loads: [{ text: `${goodPolicy.join("\n")}\n` }] },
   ];
 
