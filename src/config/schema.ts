@@ -153,7 +153,7 @@ export const flagHelp: {
   tls_key: ["value", "file of the certificate's private key (PEM)"],
   tls_self_signed: ["list", "name or address that a certificate of the server's own making is for, instead of --tls-cert"],
   ca: ["list", "file of further roots for outgoing connections (PEM)"],
-  allow_outbound: ["list", "URL prefix of an issuer that may be at a private or loopback address"],
+  allow_outbound: ["list", "URL prefix of an issuer or directory (ldaps:) that may be at a private or loopback address"],
   https_proxy: ["value", "proxy for the fetching of issuers' keys"],
   proxy_exceptions: ["value", "hosts that are asked without the proxy"],
   log: ["value", "file to log to instead of standard error"],

@@ -28,6 +28,7 @@ export interface AuthenticatorId extends AuthenticatorRef {
 /** An authenticator as its account's policies have it. */
 export interface AuthenticatorView {
   readonly id: AuthenticatorId;
+  /** Of its webservice. */
   readonly owner: RoleId;
   readonly enabled: boolean;
   /** Of its webservice. */
@@ -40,7 +41,7 @@ export interface AuthenticatorView {
 export interface AuthenticatorRequest {
   readonly id: AuthenticatorId;
   readonly enabled: boolean;
-  /** Of its policy; the policy above when absent. */
+  /** Of its policy and its webservice; when absent the policy above, and the policy. */
   readonly owner?: RoleId;
   readonly annotations: ReadonlyMap<string, string>;
   /** By the names of the variables. */

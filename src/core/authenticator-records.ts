@@ -50,7 +50,7 @@ interface Places {
 
 export function createAuthenticatorRecords({ projection, gate, authenticators, types }: AuthenticatorRecordsDeps): AuthenticatorRecords {
   function viewOf(graph: Graph, caller: Caller, id: AuthenticatorId): AuthenticatorView {
-    const { name, webservice, policy } = placesOf(id);
+    const { name, webservice } = placesOf(id);
     const resource = graph.resource(webservice);
     if (resource === undefined) throw new PosternError({ code: "not_found", target: webservice, because: "resource_missing" });
     const authenticator = authenticators.installed(id.authenticator);
@@ -60,7 +60,7 @@ export function createAuthenticatorRecords({ projection, gate, authenticators, t
     const shown = (authenticator?.settings ?? []).filter((setting) => setting.isSecret !== true && mayRead(setting.name));
     return {
       id,
-      owner: graph.resource(policy)?.owner ?? resource.owner,
+      owner: resource.owner,
       enabled: authenticators.isEnabled(graph, id.account, name),
       annotations: [...graph.annotations(webservice)],
       values: Object.fromEntries(
@@ -94,11 +94,11 @@ export function createAuthenticatorRecords({ projection, gate, authenticators, t
     const operators = makeId(account, "group", `conjur/${name}/operators`);
     // One that is declared without a value is an error to some authenticators, so only those are declared that must be or have one.
     const declared = authenticator.settings.filter((setting) => setting.required || values.has(setting.name));
-    const { owner = branch } = request;
-    if (owner !== branch && policy !== branch) assertKnownOwner(graph, caller, owner, account);
+    const { owner } = request;
+    if (owner !== undefined) assertKnownOwner(graph, caller, owner, account);
     const changes: readonly Change[] = [
-      ...(policy === branch ? [] : role(policy, owner)),
-      record(webservice, policy),
+      ...(policy === branch ? [] : role(policy, owner ?? branch)),
+      record(webservice, owner ?? policy),
       record(status, policy),
       ...role(apps, policy),
       ...role(operators, policy),

@@ -46,7 +46,7 @@ describe("an authenticator that is made", () => {
       branch: "conjur/authn-jwt",
       name: "ci",
       enabled: true,
-      owner: { id: "conjur/authn-jwt", kind: "policy" },
+      owner: { id: "conjur/authn-jwt/ci", kind: "policy" },
       data: { jwks_uri: ciKeys, issuer: "https://ci.example", identity: { enforced_claims: ["project"] } },
       annotations: { description: "of CI" },
     };
@@ -80,7 +80,7 @@ describe("an authenticator that is made", () => {
     await ask("DELETE /authenticators/acme/azure/prod");
     expect(made.house.broker.listAuthenticators().enabled).not.toContain("authn-azure/prod");
     await made.house.load("- !policy { id: conjur/authn-azure/prod, body: [ !webservice ] }");
-    expect(await ask("GET /authenticators/acme/azure/prod")).toMatchObject({ json: { enabled: false, data: {} } });
+    expect(await ask("GET /authenticators/acme/azure/prod")).toMatchObject({ json: { enabled: false } });
   });
 
   test("of Google's has no service, and leaves its policy behind", async () => {
@@ -112,7 +112,8 @@ describe("an authenticator that is made", () => {
     expect(JSON.stringify([created, made.house.audit])).not.toContain("canary-client-secret");
     await made.house.load("- !permit { role: !user bob, privileges: [ read ], resource: !webservice conjur/authn-oidc/okta }");
     const asBob = await asker(made, "user:bob");
-    expect(await asBob("GET /authenticators/acme/oidc/okta")).toMatchObject({ status: 200, json: { name: "okta", data: {} } });
+    expect(await asBob("GET /authenticators/acme/oidc/okta")).toMatchObject({ status: 200, json: { name: "okta" } });
+    expect((await asBob("GET /authenticators/acme/oidc/okta")).json).not.toHaveProperty("data");
     expect((await asBob("GET /authenticators/acme")).json.count).toBe(1);
     expect(await asBob("PATCH /authenticators/acme/oidc/okta", { enabled: false })).toMatchObject({ status: 403 });
     expect(await asBob("DELETE /authenticators/acme/oidc/okta")).toMatchObject({ status: 404 });

@@ -97,14 +97,17 @@ function addRecords(app: ConjurApp, broker: Broker): void {
     return print(versionTwoWire(201, authenticatorJson(view)));
   });
 
-  app.get("/authenticators/:account/:type/:name", async (c) => {
+  // The Go client names the one authenticator of such a type by its type alone.
+  const record = ["/authenticators/:account/:type/:name", "/authenticators/:account/:type{gcp}"];
+
+  app.on("GET", record, async (c) => {
     const caller = beginVersionTwo(c);
     const { id, table } = recordIn(c.req.param());
     c.set("failures", table);
     return print(versionTwoWire(200, authenticatorJson(await broker.showAuthenticator(caller, id))));
   });
 
-  app.patch("/authenticators/:account/:type/:name", async (c) => {
+  app.on("PATCH", record, async (c) => {
     const caller = beginVersionTwo(c);
     const { id, table } = recordIn(c.req.param());
     const { enabled } = await versionTwoBody(c, Switch);
@@ -112,7 +115,7 @@ function addRecords(app: ConjurApp, broker: Broker): void {
     return print(versionTwoWire(200, authenticatorJson(await broker.switchAuthenticator(caller, id, enabled))));
   });
 
-  app.delete("/authenticators/:account/:type/:name", async (c) => {
+  app.on("DELETE", record, async (c) => {
     const caller = beginVersionTwo(c);
     const { id, table } = recordIn(c.req.param());
     c.set("failures", table);
@@ -127,12 +130,9 @@ function authenticatorIn(path: Readonly<Record<string, string>>): AuthenticatorR
   return { account, authenticator, ...(service === undefined ? {} : { service }) };
 }
 
-function recordIn(path: { readonly account: string; readonly type: string; readonly name: string }): {
-  readonly id: AuthenticatorId;
-  readonly table: FailureTable;
-} {
-  const { type, name } = path;
-  const id = identifierProblem(name) === undefined && !name.includes("/") ? idOf(accountName(path.account), type, name) : undefined;
+function recordIn(path: Readonly<Record<string, string>>): { readonly id: AuthenticatorId; readonly table: FailureTable } {
+  const { account = "", type = "", name = singularName } = path;
+  const id = identifierProblem(name) === undefined && !name.includes("/") ? idOf(accountName(account), type, name) : undefined;
   if (id === undefined) throw noRoute();
   return { id, table: failuresOf(type, name, id) };
 }
@@ -166,8 +166,9 @@ function authenticatorJson({ id, owner, enabled, annotations, values }: Authenti
     name: id.service ?? singularName,
     enabled,
     owner: { id: identifierOf(owner), kind: kindOf(owner) },
-    data: dataOf(values),
-    annotations: Object.fromEntries(annotations.map(({ name, value }) => [name, value])),
+    // The Go client's own tests take what is empty for absent.
+    ...(Object.keys(values).length === 0 ? {} : { data: dataOf(values) }),
+    ...(annotations.length === 0 ? {} : { annotations: Object.fromEntries(annotations.map(({ name, value }) => [name, value])) }),
   };
 }
 

@@ -319,7 +319,13 @@ export function factoryRows({ tokens: [used = "", revoked = ""] }: Setting): rea
 export function authenticatorRows({ providerUri }: Setting): readonly Row[] {
   const azure = ["azure", azureService] as const;
   const shown = (type: string, name: string, enabled: boolean) =>
-    expect.objectContaining({ type, name, enabled, branch: `conjur/authn-${type}`, owner: { kind: "user", id: "admin" } });
+    expect.objectContaining({
+      type,
+      name,
+      enabled,
+      branch: `conjur/authn-${type}`,
+      owner: { kind: "policy", id: `conjur/authn-${type}/${name}` },
+    });
   return [
     { name: "are switched on", ask: ["enable", ...azure], gives: { result: "enabled" } },
     {

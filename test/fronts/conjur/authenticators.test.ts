@@ -13,7 +13,7 @@ const as = { as: admin, headers };
 const make = (body: unknown) => ({ ask: "POST /authenticators/acme", ...as, body: JSON.stringify(body) });
 const problem = (status: number, message: string) => ({ status, has, json: { code: String(status), message } });
 const owner = { id: "root", kind: "policy" };
-const azure = { type: "azure", branch: "conjur/authn-azure", name: "prod", enabled: true, owner, data: {}, annotations: {} };
+const azure = { type: "azure", branch: "conjur/authn-azure", name: "prod", enabled: true, owner };
 const gcp = { ...azure, type: "gcp", branch: "conjur/authn-gcp", name: "default" };
 const jwt = {
   ...azure,
@@ -49,6 +49,10 @@ const cases: readonly Case[] = [
     ...as,
     ...problem(404, "Authenticator 'absent' of type 'azure' not found in account 'acme'"),
   },
+  { ask: "GET /authenticators/acme/gcp", ...as, status: 200, json: gcp },
+  { ask: "PATCH /authenticators/acme/gcp", ...as, body: `{"enabled":false}`, status: 200, json: { ...gcp, enabled: false } },
+  { ask: "DELETE /authenticators/acme/gcp", ...as, status: 204, text: "" },
+  { ask: "GET /authenticators/acme/azure", ...as, status: 404 },
   ...["k8s/prod", "azure/a%2Fb", "gcp/other", "azure/%2e%2e%20", "azure/a%00b"].map((path) => ({
     ask: `GET /authenticators/acme/${path}`,
     ...as,
