@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { createOperatorShell, type OperatorShell } from "../support/operator";
+import { join } from "node:path";
+import { createOperatorShell, type OperatorShell, shippedProgram } from "../support/operator";
 
 const timeoutMs = 120_000;
 const variables = 2000;
@@ -10,8 +10,8 @@ let target: OperatorShell;
 let sourceKey: string;
 
 beforeEach(async () => {
-  source = createOperatorShell();
-  target = createOperatorShell();
+  source = createOperatorShell(shippedProgram);
+  target = createOperatorShell(shippedProgram);
   for (const shell of [source, target]) expect((await shell.run(["init"])).code).toBe(0);
   sourceKey = /^API key for admin: (\S+)$/mu.exec((await source.run(["account", "create", "acme"])).out)?.[1] ?? "";
   await target.run(["account", "create", "acme"]);
@@ -21,7 +21,12 @@ afterEach(async () => {
   await target.remove();
 });
 
-const bytesOf = (index: number): Buffer<ArrayBuffer> => Buffer.from([0, 255, index & 255, index >> 8, 10]);
+/** Half of them are text, which comes in batches; half are bytes that no text has. */
+function bytesOf(index: number): Buffer<ArrayBuffer> {
+  return index < variables / 2
+    ? Buffer.from(`\uFEFF"\u00e9\u{1F511}\\\n ${index}\0\r\n`)
+    : Buffer.from([0, 255, index & 255, index >> 8, 10]);
+}
 
 describe("an account of another server", () => {
   test(
@@ -34,11 +39,15 @@ describe("an account of another server", () => {
       writeFileSync(join(source.folder, "values.json"), JSON.stringify(values), { mode: 0o600 });
       const filled = await source.run(["import", "conjur", "--account", "acme", "--policy", "policy.yml", "--values", "values.json"]);
       expect(filled).toMatchObject({ code: 0 });
-      const server = await source.serve();
+      const server = await source.serve(["--tls-self-signed", "127.0.0.1"]);
+      const certificate = join(source.folder, "data", "tls", "server.pem");
 
-      const words = ["import", "conjur", "--account", "acme", "--url", server.url, "--keys-out", "keys.json"];
+      const words = ["import", "conjur", "--account", "acme", "--url", server.url, "--ca-cert", certificate, "--keys-out", "keys.json"];
+      const unproven = await target.run([...words.slice(0, 6)], sourceKey);
+      expect(unproven).toMatchObject({ code: 75, out: "" });
+      expect(unproven.err).toContain("(tls)");
       const state = join(target.folder, "postern-import.state");
-      const killed = Bun.spawn([process.execPath, resolve("src/main.ts"), ...words], {
+      const killed = Bun.spawn([...shippedProgram, ...words], {
         cwd: target.folder,
         env: { POSTERN_DATA: join(target.folder, "data"), POSTERN_SEAL: `file:${join(target.folder, "seal.key")}` },
         stdin: Buffer.from(sourceKey),
