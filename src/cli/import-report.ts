@@ -38,7 +38,7 @@ export function reportText(report: ImportReport, keysFile: string | undefined): 
   ].join("\n");
 }
 
-/** What a dry run found. */
+/** What a dry run found; `records` are those of a server, or those that policy texts would make. */
 export function previewOf(source: ImportSource) {
   const { facts, variables, policies, authenticators, leftBehind } = source;
   return {

@@ -9,7 +9,7 @@ import { adminOperations } from "../../client/admin-wire";
 import type { AdminAnswer, AdminClient } from "../../client/client";
 import { SecretBytes } from "../../model/secret-bytes";
 import { openArchive, readArchive } from "../archive";
-import { type Cli, createCommand, onRun, optionOf, type Run, secretText, usage } from "../command";
+import { type Cli, createCommand, onRun, optionOf, problemText, type Run, secretText, usage } from "../command";
 import { exitCodes } from "../exit-codes";
 import { type ImportedValues, type ImportReport, previewOf, previewText, progressText, reportText } from "../import-report";
 import { type ImportSource, type Left, readFiles, readServer } from "../import-source";
@@ -85,7 +85,7 @@ async function importFrom(run: Run, command: Command, open: (account: string) =>
   const account = run.load().config.account;
   if (account === undefined) throw usage("account", "--account NAME, which must be there: postern account create");
   const source = await open(account);
-  if (command.getOptionValue("dryRun") === true) return preview(run, source);
+  if (command.getOptionValue("dryRun") === true) return preview(run, account, source);
   try {
     return await run.withAdmin((client) => importAll({ run, command, client, account, source }));
   } finally {
@@ -238,11 +238,27 @@ async function switchOn({ client, account, source }: Work, notTaken: Left[]): Pr
   return on;
 }
 
-async function preview(run: Run, source: ImportSource): Promise<number> {
+/** Policy texts are planned against the account as it is, one after the other; facts of a server are only counted. */
+async function preview(run: Run, account: string, source: ImportSource): Promise<number> {
   progress(run.io);
   const found = previewOf(source);
-  run.print(found, previewText(found));
-  return exitCodes.done;
+  if (source.policies.length === 0) return told(found);
+  return run.withAdmin(async (client) => {
+    const read = source.policies.map(({ file, text }) => ({ file, text: Buffer.from(text).toString("utf8") }));
+    const texts = source.policies.map(({ file, text }) => ({ branch: "root", mode: "update" as const, file, text }));
+    return run.finish(await client.call(adminOperations.forecastPolicy, { account, texts }), (forecast) => {
+      if (forecast.ok) return told({ ...found, records: forecast.created.length });
+      const wrong = read[forecast.failed];
+      if (run.isJson) run.print({ ok: false, file: wrong?.file, problems: forecast.problems }, "");
+      else if (wrong !== undefined) run.io.err(problemText(forecast.problems, wrong));
+      return exitCodes.failed;
+    });
+  });
+
+  function told(result: typeof found): number {
+    run.print(result, previewText(result));
+    return exitCodes.done;
+  }
 }
 
 const wipe = "\r\u001b[K";

@@ -175,6 +175,21 @@ describe("postern import conjur", () => {
     expect([...cli.written.keys()]).toEqual([]);
   });
 
+  test("plans policy files in a dry run, one after the other, and says where one is wrong", async () => {
+    const files = {
+      "/home/op/a.yml": "- !policy { id: app, body: [ !host web ] }\n",
+      "/home/op/b.yml": "- !grant { role: !layer x, member: !host app/web }\n",
+    };
+    const words = "import conjur --account acme --dry-run --policy a.yml";
+    const { code, out } = await cli.run(words, { files });
+    expect(code).toBe(0);
+    expect(out).toContain("2 records, 0 memberships, 0 permits, 1 policy files");
+    const wrong = await cli.run(`${words} --policy b.yml`, { files });
+    expect(wrong.code).toBe(1);
+    expect(wrong.err).toContain("b.yml:1:");
+    expect(await operated.house.broker.countResources(operated.house.admin, { kind: "host" })).toBe(0);
+  });
+
   test("refuses by name what is not sound, and takes the rest", async () => {
     const world = createApi({
       resources: [
