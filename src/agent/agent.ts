@@ -17,6 +17,7 @@ import type { Clock, Keyring, Logger, MachineIdentity, PrivateFiles, Random } fr
 import { createHttpClient } from "../runtime/http-client";
 import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
 import { createMachineFiles } from "../runtime/machine-files";
+import { createSocketFetch } from "../runtime/socket-client";
 import { createListener, type Listener } from "../server/listener";
 import { createRunningApp, type RunningApp } from "./app";
 import { createNotes, dressFront, type Notes } from "./dressing";
@@ -69,7 +70,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const apps = config.apps.map((app) => createRunningApp(app, { ...shared, ...(keyring === undefined ? {} : { keyring }) }));
   const listeners: Listener[] = [];
   try {
-    for (const app of apps) listeners.push(listenFor(app, notes, deps));
+    for (const app of apps) {
+      await assertFree(app.app.socket?.path);
+      listeners.push(listenFor(app, notes, deps));
+    }
     for (const { app } of apps) if (app.identityEndpoint !== undefined) listeners.push(lend(app, app.identityEndpoint, identity, deps));
   } catch (error) {
     await Promise.all(listeners.map((listener) => listener.stop()));
@@ -115,6 +119,14 @@ async function openCopyKeys(config: AgentConfig, deps: AgentDeps, copyFolder: st
   if (state.state === "sealed") throw new PosternError({ code: "sealed", reason: state.reason, because: state.detail ?? state.reason });
   await keyring.ensureAccount(parseAccount(config.primary.account));
   return keyring;
+}
+
+/** A socket that somebody answers at would be taken from them without a word. Throws `conflict`. */
+async function assertFree(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const answer = await createSocketFetch(path)(new Request("http://localhost/health")).catch(() => undefined);
+  if (answer === undefined) return;
+  throw new PosternError({ code: "conflict", what: `${path} is served by another process`, because: "address_in_use" });
 }
 
 function listenFor({ app, reader, logins }: RunningApp, notes: Notes, deps: AgentDeps): Listener {

@@ -40,8 +40,9 @@ export interface CacheState {
 export interface SecretCache {
   /** Throws `stale` past the bound, `upstream_unavailable` without a value and a line, and what the primary refuses with. */
   read(id: ResourceId, version?: number): Promise<Served>;
-  /** Asks for everything kept, and for `ids`, anew. Never throws. */
+  /** Forgets what is past its bound, and asks for everything else, and for `ids`, anew. Never throws. */
   refresh(ids: readonly ResourceId[]): Promise<void>;
+  /** What a copy may hold: values that may be served without the primary now. */
   state(): CacheState;
 }
 
@@ -76,6 +77,8 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   const { upstream, line, clock, logger, pause, freshMs, changed } = options;
   const held = new Map<string, Held>();
   const flights = new Map<string, Promise<Held>>();
+  /** What was forgotten for its age: asked for without a line, that is the reason to tell. */
+  const expired = new Set<string>();
   const refusals = new Map<string, { readonly error: unknown; readonly atMs: number }>();
   let isRefused = options.initial?.isRefused ?? false;
   for (const { ageMs, ...kept } of options.initial?.kept ?? []) {
@@ -83,7 +86,8 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   }
 
   const ageOf = ({ bornMs }: Held): number => clock.monotonicMs() - bornMs;
-  const isWithinBound = (each: Held): boolean => !isRefused && ageOf(each) <= options.maxStaleMs(identifierOf(each.id));
+  const boundOf = (id: ResourceId): number => options.maxStaleMs(identifierOf(id));
+  const isWithinBound = (each: Held): boolean => !isRefused && ageOf(each) <= boundOf(each.id);
 
   function served(each: Held, source: Served["source"]): Served {
     const { value, mimeType } = each;
@@ -91,11 +95,12 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   }
 
   /** What can be answered without the primary. */
-  function withoutLine(each: Held | undefined): Served {
+  function withoutLine(key: string): Served {
+    const each = held.get(key);
     if (isRefused) throw new PosternError({ code: "forbidden", because: "primary_refused_role" });
-    if (each === undefined)
+    if (each === undefined && !expired.has(key))
       throw new PosternError({ code: "upstream_unavailable", upstream: "primary", overloaded: true, because: "primary_unavailable" });
-    if (!isWithinBound(each)) throw new PosternError({ code: "stale", because: "stale" });
+    if (each === undefined || !isWithinBound(each)) throw new PosternError({ code: "stale", because: "stale" });
     return served(each, "copy");
   }
 
@@ -110,16 +115,17 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
       if (held.size >= maxKept && !held.has(key)) dropOldest();
       held.set(key, fresh);
       refusals.delete(key);
+      expired.delete(key);
       changed();
       return fresh;
     } catch (error) {
-      learn(key, error);
+      learn(key, id, error);
       throw error;
     }
   }
 
   /** What a failure says about the line, the role and the secret. */
-  function learn(key: string, error: unknown): void {
+  function learn(key: string, id: ResourceId, error: unknown): void {
     const { code, because } = failureOf(error);
     if (code === "upstream_unavailable") {
       line.failed();
@@ -131,11 +137,22 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
       isRefused = true;
       logger.warn("primary_refused_role", { app: options.app });
     } else {
-      held.delete(key);
+      // One version may be gone by itself; whoever may not read the secret, or sees it no more, has no version of it.
+      const isOneVersion = key !== id && code === "not_found";
+      expired.delete(key);
+      for (const [other, each] of held) if (other === key || (!isOneVersion && each.id === id)) held.delete(other);
     }
     if (refusals.size >= maxRefusals) refusals.clear();
     refusals.set(key, { error, atMs: clock.monotonicMs() });
     changed();
+  }
+
+  function forgetOld(): void {
+    for (const [key, each] of held) {
+      if (ageOf(each) <= Math.max(boundOf(each.id), freshMs)) continue;
+      held.delete(key);
+      if (expired.size < maxKept) expired.add(key);
+    }
   }
 
   function dropOldest(): void {
@@ -160,28 +177,37 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
       if (known !== undefined && !isRefused && ageOf(known) < freshMs) return served(known, "primary");
       const refusal = refusals.get(key);
       if (refusal !== undefined && clock.monotonicMs() - refusal.atMs < refusalMs) throw asLocal(refusal.error);
-      if (line.isAway()) return withoutLine(known);
+      if (line.isAway()) return withoutLine(key);
       const flight = flightOf(key, id, version);
       try {
         if (known === undefined || !isWithinBound(known)) return served(await flight, "primary");
         const fresh = await Promise.race([flight, pause(patienceMs)]);
         if (fresh !== undefined) return served(fresh, "primary");
         line.failed();
-        return withoutLine(held.get(key));
+        return withoutLine(key);
       } catch (error) {
-        if (failureOf(error).code === "upstream_unavailable") return withoutLine(held.get(key));
+        if (failureOf(error).code === "upstream_unavailable") return withoutLine(key);
         throw asLocal(error);
       }
     },
     async refresh(ids) {
-      const wanted: readonly Pick<Held, "id" | "version">[] = [...ids.map((id) => ({ id })), ...held.values()];
+      forgetOld();
+      const wanted: readonly Pick<Held, "id" | "version">[] = [...ids.map((id) => ({ id })), ...held.values()].filter(
+        ({ id }) => boundOf(id) > 0,
+      );
       const all = new Map(wanted.map((each) => [keyOf(each.id, each.version), each]));
       for (const [key, { id, version }] of all) {
         if (line.isAway()) return;
         await flightOf(key, id, version).catch(() => undefined);
       }
     },
-    state: () => ({ isRefused, kept: [...held.values()].map(({ bornMs, ...each }) => ({ ...each, ageMs: clock.monotonicMs() - bornMs })) }),
+    state: () => ({
+      isRefused,
+      kept: [...held.values()]
+        .map(({ bornMs, ...each }) => ({ ...each, ageMs: clock.monotonicMs() - bornMs }))
+        // What may never be served from a copy is in none.
+        .filter(({ id, ageMs }) => boundOf(id) > 0 && ageMs <= boundOf(id)),
+    }),
   };
 }
 

@@ -32,8 +32,10 @@ export function giveSocket(path: string, access: { readonly owner?: string; read
 export function ensureSocketFolder(path: string): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const { mode } = lstatSync(folder);
-  if ((mode & 0o002) !== 0) throw wrong(folder, "a folder that not everybody can write: whoever can would answer in the agent's place");
+  const { mode, uid } = lstatSync(folder);
+  const isOwn = uid === 0 || uid === process.getuid?.();
+  if (process.platform !== "win32" && (!isOwn || (mode & 0o022) !== 0))
+    throw wrong(folder, "a folder of this user or root that nobody else can write: whoever can would answer in the agent's place");
 }
 
 function idOf(text: string, file: string, expected: string): number {

@@ -109,6 +109,12 @@ describe("an app's socket", () => {
       expect((await billing(path, { method, headers })).status).toBe(404);
   });
 
+  test("is not taken from an agent that serves it", async () => {
+    await start(apps);
+    await expect(house.start(apps)).rejects.toThrow("address_in_use");
+    expect(await read(billing, "billing")).toBe("200 the billing password");
+  });
+
   test("is not put where everybody could put another", async () => {
     const open = join(house.folder, "open");
     mkdirSync(open, { recursive: true });

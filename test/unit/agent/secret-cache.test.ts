@@ -152,6 +152,19 @@ describe("a refusal by the primary", () => {
     },
   );
 
+  test("of a secret drops all its versions; of one version, that one", async () => {
+    const { cache, clock, fails } = bench();
+    const versions = () => cache.state().kept.map(({ version }) => version ?? 0);
+    for (const version of [undefined, 1, 2]) await cache.read(id("db"), version);
+    clock.advance(10_000);
+    fails({ code: "not_found", target: "db" });
+    await expect(cache.read(id("db"), 1)).rejects.toThrow("not_found");
+    expect(versions()).toEqual([0, 2]);
+    fails({ code: "forbidden" });
+    await expect(cache.read(id("db"), 2)).rejects.toThrow("forbidden");
+    expect(versions()).toEqual([]);
+  });
+
   test("of the role stops all its values, also when the line goes, until it may log in again", async () => {
     const { read, clock, fails, answers, cache } = bench();
     await read("a");
@@ -173,6 +186,22 @@ describe("a refusal by the primary", () => {
     const { read, fails } = bench({ initial: { isRefused: true, kept: [{ id: id("db"), value: secret("old"), ageMs: 0 }] } });
     fails(away);
     await expect(read()).rejects.toThrow("primary_refused_role");
+  });
+});
+
+describe("what a copy holds", () => {
+  test("is nothing that may not be served from one", async () => {
+    const { read, cache } = bench({ maxStaleMs: 0 });
+    await read();
+    expect(cache.state().kept).toEqual([]);
+  });
+
+  test("is nothing that is past its bound", async () => {
+    const { read, cache, clock } = bench({ maxStaleMs: 60_000 });
+    await read();
+    expect(cache.state().kept.length).toBe(1);
+    clock.advance(60_001);
+    expect(cache.state().kept).toEqual([]);
   });
 });
 
