@@ -5,6 +5,7 @@
  * Source: Conjur 5.3.1, app/models/audit/event.
  */
 
+import { identifierOf } from "../model/ids";
 import type { AuditRecord, RowEvent, RowsChanged } from "../model/types";
 import { conjurReason } from "./conjur-reasons";
 import { facilities, type SyslogMessage, severities } from "./syslog-line";
@@ -15,6 +16,8 @@ interface Kind {
   readonly operation: string;
   readonly did: (they: string, record: AuditRecord) => string;
   readonly failed: (they: string, record: AuditRecord) => string;
+  /** What version 2 of the interface does: always a notice, and about nothing in particular as far as the structured data says. */
+  readonly isOfVersion2?: boolean;
 }
 
 const enterprise = "43868";
@@ -33,7 +36,28 @@ function kind(messageId: string, operation: string, did: Kind["did"], failed: Ki
   return { messageId, operation, did, failed };
 }
 
+/** Source: Conjur 5.3.1, v2_resource.rb. Path and body of the request, which its sentence ends with, are left out: bodies hold values of variables. */
+function kindOfVersion2(messageId: string, operation: string, participle: string, verb = operation): Kind {
+  const about = ({ resource }: AuditRecord): string => (resource === undefined ? messageId : `${messageId} ${identifierOf(resource)}`);
+  return {
+    messageId,
+    operation,
+    did: (they, record) => `${they} successfully ${participle} ${about(record)}`,
+    failed: (they, record) => `${they} failed to ${verb} ${about(record)}`,
+    isOfVersion2: true,
+  };
+}
+
 const kinds: Readonly<Record<string, Kind>> = {
+  "branch.create": kindOfVersion2("branch", "create", "created"),
+  "branch.show": kindOfVersion2("branch", "get", "retrieved", "retrieve"),
+  "branch.list": kindOfVersion2("branch", "list", "listed"),
+  "branch.update": kindOfVersion2("branch", "update", "updated"),
+  "branch.remove": kindOfVersion2("branch", "remove", "removed"),
+  "authenticator.create": kindOfVersion2("authenticators", "create", "created"),
+  "authenticator.show": kindOfVersion2("authenticators", "get", "retrieved", "retrieve"),
+  "authenticator.list": kindOfVersion2("authenticators", "list", "listed"),
+  "authenticator.remove": kindOfVersion2("authenticators", "remove", "removed"),
   login: kind(
     "authn",
     "authenticate",
@@ -164,16 +188,16 @@ export function conjurEvent(record: AuditRecord): SyslogMessage | undefined {
   const { operation, allowed, context, at } = record;
   const what = kinds[operation] ?? otherKind(operation);
   const they = roleText(record);
-  const isPolicy = what.messageId === "policy";
+  const isNotice = what.messageId === "policy" || what.isOfVersion2 === true;
   const reason = allowed ? "" : `: ${isHiddenFromFetcher(record) ? "Forbidden" : conjurReason(record)}`;
   return {
     facility: operation === "identity.check" ? facilities.auth : facilities.authpriv,
-    severity: isPolicy ? severities.notice : allowed ? severities.info : severities.warning,
+    severity: isNotice ? severities.notice : allowed ? severities.info : severities.warning,
     at,
     processId: context.requestId,
     messageId: what.messageId,
     data: {
-      [`subject@${enterprise}`]: subjectOf(record, they),
+      [`subject@${enterprise}`]: what.isOfVersion2 === true ? { edge: "" } : subjectOf(record, they),
       [`auth@${enterprise}`]: authOf(record, they),
       [`client@${enterprise}`]: { ip: context.clientAddress },
       [`action@${enterprise}`]: { result: allowed ? "success" : "failure", operation: what.operation },

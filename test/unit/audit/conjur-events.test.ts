@@ -133,6 +133,21 @@ describe("what else is decided", () => {
       "list",
       "A:user:admin successfully listed members with parameters: A:host:app",
     ],
+    [
+      { operation: "branch.create", resource: parseRoleId("A:policy:teams/blue") },
+      85,
+      "branch",
+      "create",
+      "A:user:admin successfully created branch teams/blue",
+    ],
+    [
+      { operation: "branch.show", resource: parseRoleId("A:policy:teams") },
+      85,
+      "branch",
+      "get",
+      "A:user:admin successfully retrieved branch teams",
+    ],
+    [{ operation: "authenticator.list" }, 85, "authenticators", "list", "A:user:admin successfully listed authenticators"],
     [{ operation: "password.change" }, 86, "password", "change", "A:user:admin successfully changed their password"],
     [{ operation: "api_key.rotate", resource: admin }, 86, "api-key", "rotate", "A:user:admin successfully rotated their API key"],
     [
@@ -228,5 +243,15 @@ describe("a line", () => {
 
   test("is bounded", () => {
     expect(lineOf({ ...login, claimed: "x".repeat(100_000), ...refused("signature") }).length).toBeLessThan(40_000);
+  });
+});
+
+describe("a refusal in version 2 of the interface", () => {
+  test("is a notice too, with a subject that names nothing", () => {
+    const resource = parseRoleId("A:policy:teams");
+    const line = lineOf({ operation: "branch.remove", role: admin, resource, allowed: false, failure: "forbidden", because: "privilege" });
+    expect(line).toStartWith("<85>1 ");
+    expect(line).toContain('[subject@43868 edge=""]');
+    expect(line).toContain('[action@43868 result="failure" operation="remove"] A:user:admin failed to remove branch teams: Forbidden');
   });
 });
