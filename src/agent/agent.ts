@@ -6,6 +6,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createAuditLog } from "../audit/audit-log";
 import { createMachineIdentity } from "../authenticators/azure/machine-identity";
 import type { AgentApp, AgentConfig } from "../config/agent";
 import type { Environment } from "../config/config";
@@ -13,7 +14,7 @@ import { fronts } from "../fronts/registry";
 import { openKeyring } from "../keyring/keyring";
 import { PosternError } from "../model/failures";
 import { parseAccount } from "../model/ids";
-import type { Clock, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
+import type { AuditLog, Clock, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import { createHttpClient } from "../runtime/http-client";
 import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
 import { createMachineFiles } from "../runtime/machine-files";
@@ -24,6 +25,7 @@ import { createNotes, dressFront, type Notes } from "./dressing";
 import { createIdentityEndpoint } from "./identity-endpoint";
 import { createLine } from "./line";
 import { isLocalRequest } from "./loopback-rules";
+import { createLocalTrail, type LocalTrail } from "./trail";
 
 export interface AgentDeps {
   readonly environment: Environment;
@@ -66,7 +68,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const line = createLine(deps);
   const notes = createNotes();
   const primaryRoots = config.primary.caFile === undefined ? {} : { primaryRoots: readText(config.primary.caFile) };
-  const shared = { config, ...common, random, files, http, identity, line, notes, pause, copyFolder, ...primaryRoots };
+  const trail = createLocalTrail({ logger, random, ...auditOf(config, keyring, deps) });
+  const shared = { config, trail, ...common, random, files, http, identity, line, notes, pause, copyFolder, ...primaryRoots };
   const apps = config.apps.map((app) => createRunningApp(app, { ...shared, ...(keyring === undefined ? {} : { keyring }) }));
   const listeners: Listener[] = [];
   try {
@@ -74,9 +77,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       await assertFree(app.app.socket?.path);
       listeners.push(listenFor(app, notes, deps));
     }
-    for (const { app } of apps) if (app.identityEndpoint !== undefined) listeners.push(lend(app, app.identityEndpoint, identity, deps));
+    for (const { app } of apps)
+      if (app.identityEndpoint !== undefined) listeners.push(lend(app, app.identityEndpoint, { ...deps, identity, trail }));
   } catch (error) {
     await Promise.all(listeners.map((listener) => listener.stop()));
+    await trail.close();
     throw error;
   }
   const refreshAll = () => void Promise.all(apps.map((app) => app.refresh()));
@@ -95,7 +100,16 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       for (const timer of timers) clearInterval(timer);
       await Promise.all(listeners.map((listener) => listener.stop()));
       for (const app of apps) app.save();
+      await trail.close();
     },
+  };
+}
+
+function auditOf(config: AgentConfig, keyring: Keyring | undefined, { clock, logger }: AgentDeps): { readonly audit?: AuditLog } {
+  const { audit: mode } = config;
+  if (mode === "off" || keyring === undefined) return {};
+  return {
+    audit: createAuditLog({ folder: join(config.dataFolder, "audit"), keyring, clock, node: "agent", mode, sync: "grouped", logger }),
   };
 }
 
@@ -145,10 +159,16 @@ function listenFor({ app, reader, logins }: RunningApp, notes: Notes, deps: Agen
   return listener;
 }
 
-function lend(app: AgentApp, settings: NonNullable<AgentApp["identityEndpoint"]>, identity: MachineIdentity, deps: AgentDeps): Listener {
+interface LendingDeps extends AgentDeps {
+  readonly identity: MachineIdentity;
+  readonly trail: LocalTrail;
+}
+
+function lend(app: AgentApp, settings: NonNullable<AgentApp["identityEndpoint"]>, deps: LendingDeps): Listener {
+  const { identity, trail } = deps;
   let port = 0;
   const secret = (): Uint8Array => deps.files.read(settings.secretFile, { maxBytes: 4096, readableByGroup: true }) ?? new Uint8Array(0);
-  const endpoint = createIdentityEndpoint({ app: app.name, settings, identity, logger: deps.logger, secret });
+  const endpoint = createIdentityEndpoint({ app: app.name, settings, identity, trail, secret });
   const listener = createListener({
     ...listening(deps),
     fronts: [dressFront(endpoint, createNotes(), (request) => isLocalRequest(request, port))],

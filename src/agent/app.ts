@@ -12,6 +12,7 @@ import type { Line } from "./line";
 import { createLocalCallers } from "./local-caller";
 import { createLocalCopy, type LocalCopy } from "./local-copy";
 import { createSecretCache, createStaleBounds, type SecretCache } from "./secret-cache";
+import type { LocalTrail } from "./trail";
 import { createUpstream } from "./upstream";
 
 export interface RunningApp {
@@ -34,6 +35,7 @@ export interface RunningAppDeps {
   readonly identity: MachineIdentity;
   readonly line: Line;
   readonly notes: Notes;
+  readonly trail: LocalTrail;
   readonly pause: (ms: number) => Promise<void>;
   /** Absent: no copy is kept. */
   readonly keyring?: Keyring;
@@ -126,7 +128,7 @@ interface ReaderParts {
 }
 
 function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderParts): Pick<RunningApp, "reader" | "logins"> {
-  const { logger, files } = deps;
+  const { trail, files } = deps;
   const { tcp } = app;
   const callers = createLocalCallers({
     app: app.name,
@@ -139,25 +141,37 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
   });
 
   async function read(caller: Caller, id: ResourceId, version?: number): ReturnType<Reader["read"]> {
+    const decision = { operation: "secret.read", app: app.name, context: caller.context, role, resource: id };
     try {
       if (caller.account !== account || !id.startsWith(`${account}:variable:`)) throw new PosternError({ code: "not_found", target: id });
       const served = await cache.read(id, version);
+      await trail.record({ ...decision, facts: { source: served.source, age: String(Math.floor(served.ageMs / 1000)) } });
       notes.serve(caller.context, served);
-      logger.info("local_read", { app: app.name, secret: id, source: served.source, ageSeconds: Math.floor(served.ageMs / 1000) });
       const { value, mimeType } = served;
       // Conjur's protocol tells neither number nor time of a version; nothing here shows them.
       const unknown = { version: version ?? 0, createdAt: caller.context.now - served.ageMs };
       return { id, value, ...unknown, ...(mimeType === undefined ? {} : { mimeType }) };
     } catch (error) {
       notes.refuse(caller.context, error);
-      const { code, because } = failureOf(error);
-      logger.info("local_read_refused", { app: app.name, secret: id, code, because });
+      await trail.record({ ...decision, error });
+      throw error;
+    }
+  }
+
+  async function login(...[request, context]: Parameters<LocalLogin["login"]>): ReturnType<LocalLogin["login"]> {
+    const decision = { operation: "login", app: app.name, context, ...(request.role === undefined ? {} : { role: request.role }) };
+    try {
+      const session = await callers.login(request, context);
+      await trail.record(decision);
+      return session;
+    } catch (error) {
+      await trail.record({ ...decision, error });
       throw error;
     }
   }
 
   return {
-    logins: callers,
+    logins: { login },
     reader: {
       identify: callers.identify,
       read: (caller, { id, version }) => read(caller, id, version),

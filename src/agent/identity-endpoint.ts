@@ -12,24 +12,27 @@ import { tokenText } from "../client/machine-token";
 import type { IdentityEndpointSettings } from "../config/agent";
 import { matchesApiKey, sha256Hex } from "../crypto/digest";
 import { type FrontApp, type FrontEnv, print } from "../fronts/front";
-import { failureOf } from "../model/failures";
-import type { Logger, MachineIdentity } from "../model/ports";
+import { PosternError } from "../model/failures";
+import type { MachineIdentity, MachineToken } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
+import type { RequestContext } from "../model/types";
+import type { LocalTrail } from "./trail";
 
 export interface IdentityEndpointDeps {
   readonly app: string;
   readonly settings: IdentityEndpointSettings;
   readonly identity: MachineIdentity;
-  readonly logger: Logger;
+  readonly trail: LocalTrail;
   /** The bytes of the app's secret file now. */
   readonly secret: () => Uint8Array;
 }
 
 const tokenPath = "/msi/token";
 const oldestVersion = "2019-08-01";
+const maxToldLength = 256;
 
 export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
-  const { identity, logger, settings } = deps;
+  const { identity, trail, settings } = deps;
   const app = new Hono<FrontEnv>();
   app.notFound(() => refuse(404, "Not found"));
   app.onError((error, c) => {
@@ -41,7 +44,7 @@ export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
     if (c.req.path.replace(/^\/+/u, "/").replace(/\/$/u, "") !== tokenPath) return refuse(404, "Not found");
     if (c.req.method !== "GET") return refuse(405, "Method not allowed");
     if (!isOwnSecret(c.req.header("x-identity-header"))) {
-      logger.warn("identity_refused", { app: deps.app, because: "identity_header" });
+      await refused(c.env.context, {}, "identity_header");
       return refuse(401, "The X-IDENTITY-HEADER header is missing or wrong");
     }
     const query = new URL(c.req.url).searchParams;
@@ -49,27 +52,38 @@ export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
     const version = query.get("api-version") ?? "";
     if (!/^\d{4}-\d{2}-\d{2}$/u.test(version) || version < oldestVersion)
       return refuse(400, `api-version must be ${oldestVersion} or later`);
-    return await hand(query);
+    return await hand(query, c.env.context);
   });
 
-  async function hand(query: URLSearchParams): Promise<Response> {
+  async function hand(query: URLSearchParams, context: RequestContext): Promise<Response> {
     const resource = query.get("resource") ?? "";
     // There is one identity here, and who asks for a certain one may mean another.
     if (["client_id", "principal_id", "object_id", "mi_res_id"].some((name) => (query.get(name) ?? "") !== ""))
       return refuse(400, "No identity can be selected here");
+    const facts = { audience: resource.slice(0, maxToldLength) };
     if (!settings.audiences.includes(resource)) {
-      logger.warn("identity_refused", { app: deps.app, because: "audience", audience: resource });
+      await refused(context, facts, "audience");
       return refuse(403, "The resource is not one that this machine hands out tokens for");
     }
+    let token: MachineToken;
     try {
-      const { token, expiresAt } = await identity.credential(resource);
-      logger.info("identity_lent", { app: deps.app, audience: resource });
-      const body = { access_token: tokenText(token), expires_on: String(Math.floor(expiresAt / 1000)), resource, token_type: "Bearer" };
-      return print({ status: 200, headers: { "content-type": "application/json; charset=utf-8" }, body: JSON.stringify(body) });
+      token = await identity.credential(resource);
     } catch (error) {
-      logger.warn("identity_refused", { app: deps.app, because: failureOf(error).because ?? "internal" });
+      await trail.record({ ...decision(context), facts, error });
       return refuse(503, "The machine's own identity endpoint gives no token now", { "retry-after": "5" });
     }
+    await trail.record({ ...decision(context), facts });
+    const expiresOn = String(Math.floor(token.expiresAt / 1000));
+    const body = { access_token: tokenText(token.token), expires_on: expiresOn, resource, token_type: "Bearer" };
+    return print({ status: 200, headers: { "content-type": "application/json; charset=utf-8" }, body: JSON.stringify(body) });
+  }
+
+  function decision(context: RequestContext) {
+    return { operation: "identity.lend", app: deps.app, context };
+  }
+
+  async function refused(context: RequestContext, facts: Readonly<Record<string, string>>, because: string): Promise<void> {
+    await trail.record({ ...decision(context), facts, error: new PosternError({ code: "forbidden", because }) });
   }
 
   function isOwnSecret(presented: string | undefined): boolean {

@@ -36,6 +36,8 @@ export interface AgentConfig {
   readonly dataFolder: string;
   readonly seals: readonly string[];
   readonly credentialsFolder?: string;
+  /** Of the trail beside the copies: whether its lines must be written. Default `required` with a seal; without one there are no keys for it. */
+  readonly audit: "required" | "best_effort" | "off";
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly primary: {
     readonly url: string;
@@ -123,6 +125,7 @@ const App = v.strictObject({
 const File = v.strictObject({
   data: v.optional(Path),
   seal: v.optional(Names),
+  audit: v.optional(v.picklist(["required", "best_effort", "off"], "required, best_effort or off")),
   log_level: v.optional(v.picklist(["debug", "info", "warn", "error"], "debug, info, warn or error")),
   allow_outbound: v.optional(v.array(Url, "a list of URLs")),
   ca: v.optional(Names),
@@ -166,7 +169,11 @@ export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
   const parsed = v.safeParse(File, tablesOf(source));
   if (!parsed.success) throw wrong(parsed.issues.map((issue) => `${pathOf(issue)}: ${expectation(issue)}`));
   const said = parsed.output;
-  const problems = [...identityProblems(said), ...Object.entries(said.apps).flatMap(([name, app]) => appProblems(name, app))];
+  const problems = [
+    ...identityProblems(said),
+    ...auditProblems(said),
+    ...Object.entries(said.apps).flatMap(([name, app]) => appProblems(name, app)),
+  ];
   const apps = Object.entries(said.apps).map(([name, app]) => appOf(name, app));
   const [first, ...rest] = apps;
   if (first === undefined) problems.push("apps: expected at least one app");
@@ -184,6 +191,7 @@ function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSour
     dataFolder: said.data ?? defaults.data,
     seals: said.seal ?? [],
     ...(source.credentialsFolder === undefined ? {} : { credentialsFolder: source.credentialsFolder }),
+    audit: said.audit ?? (said.seal === undefined || said.seal.length === 0 ? "off" : "required"),
     logLevel: said.log_level ?? "info",
     primary: {
       url: primary.url.replace(/\/+$/u, ""),
@@ -232,6 +240,10 @@ function appProblems(name: string, { socket, listen, token_file, owner, group, m
   if (socket === undefined && (owner ?? group ?? mode) !== undefined)
     problems.push(`${where}: owner, group and mode are those of a socket`);
   return problems;
+}
+
+function auditProblems({ audit = "off", seal = [] }: Said): readonly string[] {
+  return audit === "off" || seal.length > 0 ? [] : ["audit: expected a seal, whose keys the trail is chained with"];
 }
 
 function identityProblems({ identity = {} }: Said): readonly string[] {

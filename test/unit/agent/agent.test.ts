@@ -97,6 +97,27 @@ describe("an app's socket", () => {
     house.clock.setWall(house.clock.now() + 300_000);
   });
 
+  test("answers a thousand clients of ten secrets with ten reads at the primary", async () => {
+    const { primary, clock } = house;
+    for (let at = 0; at < 10; at += 1) {
+      await primary.house.load(
+        `- !variable apps/billing/${at}\n- !permit\n  role: !host apps/billing\n  privileges: [ read, execute ]\n  resource: !variable apps/billing/${at}\n`,
+      );
+      await primary.setVariable(`apps/billing/${at}`, `value ${at}`);
+    }
+    await start(apps);
+    const headers = await logIn(billing, "billing");
+    const before = primary.house.audit.length;
+    const paths = Array.from({ length: 10 }, (_, at) => `/secrets/acme/variable/apps%2Fbilling%2F${at}`);
+    const client = async (): Promise<void> => {
+      for (const [at, path] of paths.entries()) expect(await (await billing(path, { headers })).text()).toBe(`value ${at}`);
+    };
+    // Connections of one process are what limits how many run at once here, not the agent.
+    for (let wave = 0; wave < 10; wave += 1) await Promise.all(Array.from({ length: 100 }, client));
+    expect(primary.house.audit.slice(before).filter(({ operation }) => operation === "secret.read").length).toBe(10);
+    clock.advance(1);
+  }, 60_000);
+
   test("offers nothing that writes", async () => {
     await start(apps);
     const headers = await logIn(billing, "billing");
@@ -196,6 +217,17 @@ describe("without the line", () => {
     expect([unknown.status, unknown.headers.get("x-postern-reason")]).toEqual([503, "primary_unavailable"]);
   });
 
+  test("keeps a trail of its own, chained, of what was read, refused and from where", async () => {
+    const lines = readdirSync(join(house.folder, "data/audit"))
+      .flatMap((name) => readFileSync(join(house.folder, "data/audit", name), "utf8").split("\n"))
+      .filter((line) => line !== "");
+    const said = lines.join("\n");
+    expect(said).toContain('"source":"copy"');
+    expect(said).toContain('"because":"stale"');
+    expect(said).toContain("acme:variable:apps/billing/password");
+    expect(said).not.toContain("the billing password");
+  });
+
   test("serves nothing after a start with a clock that was set back", async () => {
     const log = createLogKeeper();
     house.clock.setWall(house.clock.now() - 600_000);
@@ -245,6 +277,22 @@ describe("the identity endpoint", () => {
 
   test("is off unless it is configured", async () => {
     expect((await start(apps)).urls.length).toBe(2);
+  });
+
+  test("writes down whom it lent a token for what, and what it refused", async () => {
+    const log = createLogKeeper();
+    const url = (await start(settings, log)).urls[2];
+    const headers = { "x-identity-header": "s3cret" };
+    for (const resource of [audience, "https://graph.microsoft.com"]) {
+      const query = new URLSearchParams({ "api-version": "2019-08-01", resource });
+      await fetch(`${url}/msi/token?${query}`, { headers });
+    }
+    const lines = log.lines.filter(({ event }) => event === "agent_identity_lend").map(({ level, fields }) => ({ level, fields }));
+    expect(lines).toEqual([
+      { level: "info", fields: { app: "shop", audience } },
+      { level: "warn", fields: { app: "shop", audience: "https://graph.microsoft.com", failure: "forbidden", because: "audience" } },
+    ]);
+    expect(JSON.stringify(log.lines)).not.toContain("s3cret");
   });
 
   test("hands out a token of the machine for an audience that is named", async () => {

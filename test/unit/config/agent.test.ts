@@ -49,6 +49,7 @@ describe("the agent's file", () => {
     ["a user as role", `${primary}[apps.a]\nrole = "admin"\nsocket = "/a"\n`, "the login of a host"],
     ["two apps on one socket", `${primary}${app}[apps.b]\nrole = "host/b"\nsocket = "/run/postern/billing.sock"\n`, "used twice"],
     ["two names of an identity", `${primary}[identity]\nclient_id = "a"\nobject_id = "b"\n${app}`, "one of client_id"],
+    ["a trail without keys", `audit = "required"\n${primary}${app}`, "expected a seal"],
     ["a time without unit", `${primary}[offline]\nmax_stale = "60"\n${app}`, "a time such as"],
     [
       "an identity endpoint for everybody",

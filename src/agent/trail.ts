@@ -1,0 +1,51 @@
+/**
+ * What the agent decided, for its operator: a line of the log, and where there are keys one of a chained audit trail on this machine, written before the
+ * answer. The primary's own trail has only what it was asked.
+ */
+
+import { createDecisionIds } from "../core/decisions";
+import { failureOf } from "../model/failures";
+import type { ResourceId, RoleId } from "../model/ids";
+import type { AuditLog, Logger, Random } from "../model/ports";
+import type { RequestContext } from "../model/types";
+
+export interface LocalDecision {
+  /** `secret.read`, `login`, `identity.lend`. */
+  readonly operation: string;
+  readonly app: string;
+  readonly context: RequestContext;
+  readonly role?: RoleId;
+  readonly resource?: ResourceId;
+  /** Facts beside: `{ source: "copy", age: "120" }`, `{ audience: "https://vault.azure.net" }`. */
+  readonly facts?: Readonly<Record<string, string>>;
+  /** Why it was refused; absent: it was allowed. */
+  readonly error?: unknown;
+}
+
+export interface LocalTrail {
+  /** Rejects with `internal` when the line cannot be written and must be; the answer then stays. */
+  record(decision: LocalDecision): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LocalTrailDeps {
+  readonly logger: Logger;
+  readonly random: Random;
+  readonly audit?: AuditLog;
+}
+
+export function createLocalTrail({ logger, random, audit }: LocalTrailDeps): LocalTrail {
+  const nextId = createDecisionIds(random);
+  return {
+    async record({ operation, app, context, role, resource, facts = {}, error }) {
+      const { code, because } = failureOf(error);
+      const refusal = error === undefined ? {} : { failure: code, ...(because === undefined ? {} : { because }) };
+      const about = { ...(role === undefined ? {} : { role }), ...(resource === undefined ? {} : { resource }) };
+      const event = { app, ...about, ...facts, ...refusal };
+      logger[error === undefined ? "info" : "warn"](`agent_${operation.replace(".", "_")}`, event);
+      const line = { decision: nextId(), at: context.now, operation, allowed: error === undefined, context, revision: 0 };
+      await audit?.append({ ...line, ...about, ...refusal, attributes: { app, ...facts } });
+    },
+    close: async () => audit?.close(),
+  };
+}
