@@ -12,6 +12,7 @@ import { PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, isRoleId, kindOf, type ResourceId, type RoleId } from "../model/ids";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { Annotation, Change, Grant, Instant, NetworkRestriction, Permit, RequestContext } from "../model/types";
+import { administratorOf } from "./administrator";
 import type { Credentials } from "./credentials";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
@@ -19,6 +20,7 @@ import { getsApiKey } from "./policy/api-keys";
 import { parseNetwork } from "./policy/cidr";
 import { wordProblem } from "./policy/names";
 import type { Projection } from "./projection";
+import { writeTold } from "./told-write";
 
 export interface ImportedFacts {
   readonly resources: readonly { readonly id: ResourceId; readonly owner: RoleId; readonly createdAt: Instant; readonly policy?: RoleId }[];
@@ -55,7 +57,10 @@ export function createImports({ projection, gate, credentials, apiKeysByDefault 
       if (projection.graph().account(account) === undefined)
         throw new PosternError({ code: "not_found", target: `account ${account}`, because: "account" });
       await gate.accept(context, about);
-      return await projection.write(account, context.now, (graph) => {
+      // Whoever has this machine acts as the account's administrator.
+      const by = { context, role: administratorOf(account) };
+      let outcome: ImportOutcome | undefined;
+      await writeTold({ projection, gate, by, account }, (graph) => {
         const taken = takeFacts(graph, account, facts);
         const annotationsOf = Map.groupBy(facts.annotations, ({ resource }) => resource);
         const created = taken.newRecords
@@ -64,9 +69,11 @@ export function createImports({ projection, gate, credentials, apiKeysByDefault 
           .map((id) => ({ id, ...credentials.renewKey(id, context.now) }));
         const { newRecords, unchanged, refused } = taken;
         const createdRoles = created.map(({ id, apiKey }) => ({ id, apiKey }));
-        const result = { added: taken.changes.length, unchanged, newRecords, refused, createdRoles };
-        return { changes: [...taken.changes, ...created.map(({ change }) => change)], result };
+        outcome = { added: taken.changes.length, unchanged, newRecords, refused, createdRoles };
+        return [...taken.changes, ...created.map(({ change }) => change)];
       });
+      if (outcome === undefined) throw new PosternError({ code: "internal", what: "an import that was stored without being planned" });
+      return outcome;
     } catch (error) {
       throw await gate.refuse(context, about, error);
     }

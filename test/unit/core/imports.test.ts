@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { ImportedFacts } from "../../../src/core/broker";
 import { parseAccount, parseId, parseRoleId } from "../../../src/model/ids";
 import { SecretBytes } from "../../../src/model/secret-bytes";
+import type { RowsChanged } from "../../../src/model/types";
 import { createHouse, type House } from "../../support/house";
 
 let house: House;
@@ -109,6 +110,21 @@ describe("an import", () => {
     const strict = await createHouse({ settings: { apiKeysByDefault: false } });
     await strict.load("- !group mine\n");
     expect(await keysIn(strict)).toEqual(["acme:host:asks", "acme:user:alice"]);
+  });
+
+  test("tells the audit's sinks of every row, as the administrator's doing", async () => {
+    const told: RowsChanged[] = [];
+    const watched = await createHouse({ rowsChanged: (event) => void told.push(event) });
+    await watched.load("- !group mine\n");
+    told.length = 0;
+    const grants = [membership("acme:group:mine", "acme:host:web")];
+    await take({ resources: [record("acme:host:web"), record("acme:group:mine")], grants }, watched);
+    expect(told.map(({ role }): string => role)).toEqual(["acme:user:admin"]);
+    expect(told.flatMap(({ rows }) => rows)).toEqual([
+      { operation: "add", subject: { role: "acme:host:web" } },
+      { operation: "add", subject: { resource: "acme:host:web" } },
+      { operation: "add", subject: { role: "acme:group:mine", member: "acme:host:web" } },
+    ]);
   });
 
   test("leaves a trace of itself, and of one that was refused", async () => {
