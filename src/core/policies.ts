@@ -24,9 +24,9 @@ import type { PlanInput, PlanOutput, PlanSettings } from "./policy/task";
 import { factsForPlan } from "./policy-scene";
 import type { Projection } from "./projection";
 import { rehearse } from "./rehearsals";
-import { rowEvents } from "./row-events";
 import type { Secrets } from "./secrets";
 import { nextTurn, stepsPerSlice } from "./slices";
+import { tellRowsOf } from "./told-write";
 
 export interface Policies {
   load(caller: Caller, load: PolicyLoad): Promise<PolicyOutcome>;
@@ -50,8 +50,6 @@ export interface PoliciesDeps {
 
 const patientAttempts = 2;
 const retryAfterSeconds = 2;
-/** As many as a sink takes in one write. */
-const rowsAtOnce = 500;
 
 export function createPolicies(deps: PoliciesDeps): Policies {
   const { projection, gate, credentials, secrets, planPolicy, versionsKept } = deps;
@@ -145,12 +143,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
     stored: { readonly changes: readonly Change[]; readonly before: Graph; readonly outcome: PolicyOutcome },
   ): Promise<PolicyOutcome> {
     const { changes, before, outcome } = stored;
-    for (let start = 0; start < changes.length; start += rowsAtOnce) {
-      // A large load would hold up the thread, and overrun the queues of those who are told.
-      if (start > 0) await nextTurn();
-      const some = changes.slice(start, start + rowsAtOnce);
-      gate.tellRows({ context, role, policy, version: outcome.version }, () => rowEvents(some, before));
-    }
+    await tellRowsOf(gate, { context, role, policy, version: outcome.version }, { changes, before });
     return outcome;
   }
 

@@ -6,6 +6,7 @@ import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { Projection } from "./projection";
 import { rowEvents } from "./row-events";
+import { nextTurn } from "./slices";
 
 export interface ToldWrite {
   readonly projection: Projection;
@@ -24,5 +25,21 @@ export async function writeTold(
     const planned = await plan(graph);
     return { changes: planned, result: { changes: planned, before: graph } };
   });
-  gate.tellRows({ context, role }, () => rowEvents(changes, before));
+  await tellRowsOf(gate, { context, role }, { changes, before });
 }
+
+/** Tells of the rows of a change that was stored, in portions: a large one would hold up the thread, and overrun the queues of those who are told. */
+export async function tellRowsOf(
+  gate: Gate,
+  event: Parameters<Gate["tellRows"]>[0],
+  { changes, before }: { readonly changes: readonly Change[]; readonly before: Graph },
+): Promise<void> {
+  for (let start = 0; start < changes.length; start += rowsAtOnce) {
+    if (start > 0) await nextTurn();
+    const some = changes.slice(start, start + rowsAtOnce);
+    gate.tellRows(event, () => rowEvents(some, before));
+  }
+}
+
+/** As many as a sink takes in one write. */
+const rowsAtOnce = 500;
