@@ -11,6 +11,7 @@ import { type AccountName, accountOf, identifierOf, type RoleId } from "../model
 import type { Authenticator } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
 import type { Caller, Change, Instant } from "../model/types";
+import { atMost } from "./at-most";
 import type { Credentials } from "./credentials";
 import type { Demand, Gate } from "./gate";
 import type { Graph } from "./graph";
@@ -48,6 +49,8 @@ export interface PoliciesDeps {
   readonly planSettings: PlanSettings;
 }
 
+/** One less than there are threads: whoever loads policies on many branches takes neither all of them nor the memory of many plans. */
+const plansAtOnce = 2;
 const patientAttempts = 2;
 const retryAfterSeconds = 2;
 
@@ -56,19 +59,25 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   const loading = new Set<RoleId>();
   const authenticators = knownAuthenticators(deps.authenticators);
 
-  async function plan(graph: Graph, account: AccountName, load: PolicyLoad, now: Instant): Promise<PlanOutput> {
-    const input: PlanInput = {
-      account,
-      policy: load.policy,
-      mode: load.mode,
-      version: nextVersion(graph, load.policy),
-      now,
-      text: load.text,
-      authenticators,
-      facts: await factsForPlan(graph, account),
-      settings: deps.planSettings,
-    };
-    return planPolicy(input);
+  const inPlace = atMost(plansAtOnce);
+
+  /** Plans on the graph as it is when a place is free: while one waited, others may have changed it. */
+  function plan(graph: () => Graph, account: AccountName, load: PolicyLoad, now: Instant) {
+    return inPlace(async (): Promise<{ readonly before: Graph; readonly planned: PlanOutput }> => {
+      const before = withRootPolicy(graph(), load.policy, now);
+      const input: PlanInput = {
+        account,
+        policy: load.policy,
+        mode: load.mode,
+        version: nextVersion(before, load.policy),
+        now,
+        text: load.text,
+        authenticators,
+        facts: await factsForPlan(before, account),
+        settings: deps.planSettings,
+      };
+      return { before, planned: await planPolicy(input) };
+    });
   }
 
   /** What the plan leaves to the serving thread: keys for the new users and hosts, and the record of the load itself. */
@@ -110,18 +119,18 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   }
 
   /** The plan of valid text, and the graph it was made on. Throws `policy_invalid`. */
-  async function validPlan(present: Graph, caller: Caller, load: PolicyLoad, account: AccountName) {
-    const now = caller.context.now;
-    const before = withRootPolicy(present, load.policy, now);
-    const planned = await plan(before, account, load, now);
+  async function validPlan(present: () => Graph, caller: Caller, load: PolicyLoad, account: AccountName) {
+    const { before, planned } = await plan(present, account, load, caller.context.now);
     if (!planned.ok)
       throw new PosternError({ code: "policy_invalid", kind: planned.kind, problems: planned.problems, because: "policy_invalid" });
+    // The commit is refused when facts changed after this graph: so what is allowed on it is allowed at the moment of the commit.
+    assertStillMay(gate, before, caller, load);
     return { before, planned };
   }
 
   /** Plans while others go on with their changes. Throws `conflict` when they made one meanwhile. */
   async function attempt(caller: Caller, load: PolicyLoad, account: AccountName): Promise<PolicyOutcome> {
-    const { before, planned } = await validPlan(projection.graph(), caller, load, account);
+    const { before, planned } = await validPlan(projection.graph, caller, load, account);
     const { changes, outcome } = await complete(projection.graph(), caller, load, planned);
     await projection.commit(account, caller.context.now, changes, before.revision);
     return told(caller, load, { changes, before, outcome });
@@ -130,7 +139,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   /** Plans while the changes of others wait. */
   async function attemptAlone(caller: Caller, load: PolicyLoad, account: AccountName): Promise<PolicyOutcome> {
     const stored = await projection.write(account, caller.context.now, async (present) => {
-      const { before, planned } = await validPlan(present, caller, load, account);
+      const { before, planned } = await validPlan(() => present, caller, load, account);
       const { changes, outcome } = await complete(present, caller, load, planned);
       return { changes, result: { changes, before, outcome } };
     });
@@ -193,7 +202,8 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       const demand = demandFor(caller, load, "policy.validate");
       return gate.release(caller, demand, async (graph) => {
         if (load.text.byteLength === 0) throw withoutText();
-        return rehearse(graph, caller, load, await plan(graph, accountOf(load.policy), load, caller.context.now));
+        const { planned } = await plan(() => graph, accountOf(load.policy), load, caller.context.now);
+        return rehearse(graph, caller, load, planned);
       });
     },
 
@@ -201,7 +211,13 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       const graph = projection.graph();
       const account = graph.account(accountName);
       if (account === undefined) throw new PosternError({ code: "not_found", target: `account ${accountName}` });
-      const options = { account: account.name, now: account.createdAt, authenticators, settings: deps.planSettings, plan: planPolicy };
+      const options = {
+        account: account.name,
+        now: account.createdAt,
+        authenticators,
+        settings: deps.planSettings,
+        plan: (input: PlanInput) => inPlace(() => planPolicy(input)),
+      };
       const outcome = await applyTexts(graph, loads, options);
       if (!outcome.ok) return { ok: false, failed: loads.indexOf(outcome.failed), problems: outcome.problems };
       const { changes, warnings } = outcome;
@@ -229,8 +245,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       const present = projection.graph();
       const account = present.account(accountName);
       if (account === undefined) throw new PosternError({ code: "not_found", target: `account ${accountName}` });
-      const graph = withRootPolicy(present, load.policy, account.createdAt);
-      const planned = await plan(graph, account.name, load, account.createdAt);
+      const { planned } = await plan(() => present, account.name, load, account.createdAt);
       const findings: readonly PolicyProblem[] = planned.ok ? planned.findings : planned.problems;
       return { ok: planned.ok && findings.length === 0, problems: findings, warnings: planned.ok ? planned.warnings : [] };
     },
@@ -252,6 +267,16 @@ function assertMayReplaceChildren(gate: Gate, graph: Graph, caller: Caller, poli
       checks: [{ check: "update_on_children", ok: false, detail: `update on ${id}` }],
     });
   }
+}
+
+/** Planning takes a while, in which rights may have been taken away. */
+function assertStillMay(gate: Gate, graph: Graph, caller: Caller, { policy, mode }: PolicyLoad): void {
+  const because = "revoked_meanwhile";
+  if (!gate.allows(graph, caller.role, privilegeOf[mode], policy))
+    throw new PosternError(
+      graph.sees(caller.role, policy) ? { code: "forbidden", because } : { code: "not_found", target: policy, hidden: true, because },
+    );
+  if (mode === "replace") assertMayReplaceChildren(gate, graph, caller, policy);
 }
 
 function withoutText(): PosternError {

@@ -39,7 +39,7 @@ export interface Workers<Tasks extends TaskTable = TaskTable> {
 export interface WorkersOptions {
   /** Starts the entry file that calls `serveTasks`. Written where that file lies, for the compiler to see: `new Worker(new URL("./worker-main.ts", import.meta.url))`. */
   readonly start: () => Worker;
-  /** Workers at most; each starts with the first job that finds the others busy. Default 2: a short signature need not wait behind a long plan. */
+  /** Workers at most; each starts with the first job that finds the others busy. Default 3: a short signature need not wait behind two long plans. */
   readonly count?: number;
   /** Jobs that may wait beside the running ones. Default 1024. */
   readonly maxWaiting?: number;
@@ -62,7 +62,7 @@ type Reply = { readonly output: unknown } | { readonly failure: Failure; readonl
 
 /** Makes the pool. Starts nothing until the first job. Idle workers do not keep the process alive. */
 export function createWorkers<Tasks extends TaskTable = TaskTable>(options: WorkersOptions): Workers<Tasks> {
-  const { start, count = 2, maxWaiting = 1024 } = options;
+  const { start, count = 3, maxWaiting = 1024 } = options;
   const slots = new Set<Slot>();
   const waiting: Job[] = [];
   let isClosed = false;

@@ -1,7 +1,7 @@
 /** A whole core over fakes: facts in memory, a clock that stands until it is moved, seeded randomness, and a trail that can be read and broken. */
 
 import { type Broker, type BrokerSettings, createBroker, type Operator } from "../../src/core/broker";
-import { planPolicy } from "../../src/core/policy/task";
+import { type PlanInput, type PlanOutput, planPolicy } from "../../src/core/policy/task";
 import { PosternError } from "../../src/model/failures";
 import type { AccountName, RoleId } from "../../src/model/ids";
 import { parseAccount, parseRoleId } from "../../src/model/ids";
@@ -77,6 +77,8 @@ export interface HouseOptions {
   readonly settings?: Partial<BrokerSettings>;
   readonly store?: FactsOnlyStore;
   readonly keyring?: Keyring;
+  /** In place of planning at once, in this thread. */
+  readonly planPolicy?: (input: PlanInput) => Promise<PlanOutput>;
   /** Wants to know which rows a change touched. */
   readonly rowsChanged?: (event: RowsChanged) => void;
   /** Where others tell the time by it too. */
@@ -104,7 +106,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     clock,
     random: seededRandom(),
     offload: { run: () => Promise.reject(new Error("nothing is offloaded here")) },
-    planPolicy: async (input) => planPolicy(input),
+    planPolicy: options.planPolicy ?? (async (input) => planPolicy(input)),
     authenticators: options.authenticators ?? [],
     settings: {
       signature: "EdDSA",

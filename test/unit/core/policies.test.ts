@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { planPolicy } from "../../../src/core/policy/task";
 import { parseId, parseRoleId } from "../../../src/model/ids";
 import { failureOfWork } from "../../support/failing";
 import { createHouse, secret, textOf } from "../../support/house";
@@ -106,6 +107,66 @@ describe("a policy load", () => {
     await changing;
     expect(version).toBe(2);
     expect((await made.broker.showResource(made.admin, parseId("acme:variable:v"))).resource.owner).toBe(made.id("user:admin"));
+  });
+
+  test("is planned beside one other at most, of however many branches; the rest wait and are all done", async () => {
+    let running = 0;
+    let most = 0;
+    const made = await createHouse({
+      async planPolicy(input) {
+        running += 1;
+        most = Math.max(most, running);
+        for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        running -= 1;
+        return planPolicy(input);
+      },
+    });
+    const branches = ["a", "b", "c", "d", "e"];
+    await made.load(branches.map((branch) => `- !policy ${branch}`).join("\n"));
+    const rehearsal = made.broker.rehearsePolicy(made.admin, {
+      policy: made.id("policy:root"),
+      mode: "create",
+      text: Buffer.from("- !host x"),
+    });
+    const refused = failureOfWork(
+      made.broker.rehearsePolicy(made.admin, { policy: made.id("policy:a"), mode: "create", text: Buffer.from("- !hots x") }),
+    );
+    const loads = branches.map((branch) => made.load("- !variable v", "create", branch));
+    expect((await Promise.all(loads)).map(({ version }) => version)).toEqual([1, 1, 1, 1, 1]);
+    expect((await rehearsal).created).toHaveLength(1);
+    expect((await refused).code).toBe("policy_invalid");
+    expect(most).toBe(2);
+    expect(running).toBe(0);
+  });
+
+  test.each([
+    ["all of it", "- !deny { role: !host editor, privileges: [ read, update ], resource: !policy app }", "not_found"],
+    ["the right to change it", "- !deny { role: !host editor, privilege: update, resource: !policy app }", "forbidden"],
+  ] as const)("is refused when its caller loses %s while it is planned", async (_what, revocation, code) => {
+    let isRevoked = true;
+    const made = await createHouse({
+      async planPolicy(input) {
+        if (!isRevoked) {
+          isRevoked = true;
+          await made.load(revocation, "update");
+        }
+        return planPolicy(input);
+      },
+    });
+    await made.load("- !host editor\n- !policy app\n- !permit { role: !host editor, privileges: [ read, update ], resource: !policy app }");
+    const editor = await made.session("host:editor");
+    isRevoked = false;
+    const load = made.broker.loadPolicy(editor, { policy: made.id("policy:app"), mode: "update", text: Buffer.from("- !variable mine") });
+    expect(await failureOfWork(load)).toMatchObject({ code, because: "revoked_meanwhile" });
+    expect(made.lastAudit()).toMatchObject({
+      operation: "policy.load",
+      allowed: false,
+      role: made.id("host:editor"),
+      because: "revoked_meanwhile",
+    });
+    expect(await failureOfWork(made.broker.showResource(made.admin, parseId("acme:variable:app/mine")))).toMatchObject({
+      code: "not_found",
+    });
   });
 
   test("lets nobody but its administrator begin an account's root policy", async () => {
