@@ -8,9 +8,9 @@
  */
 
 import { dirname, isAbsolute, resolve } from "node:path";
-import { parse as parseToml, TomlError } from "smol-toml";
+import { parse as parseToml } from "smol-toml";
 import * as v from "valibot";
-import { PosternError } from "../model/failures";
+import { misconfigured, tomlProblem } from "./problems";
 
 export interface AgentApp {
   readonly name: string;
@@ -167,7 +167,7 @@ const defaults = {
 /** Throws `malformed` (because `configuration`) whose `expected` has a line for each thing that is wrong. */
 export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
   const parsed = v.safeParse(File, tablesOf(source));
-  if (!parsed.success) throw wrong(parsed.issues.map((issue) => `${pathOf(issue)}: ${expectation(issue)}`));
+  if (!parsed.success) throw misconfigured(parsed.issues.map((issue) => `${pathOf(issue)}: ${expectation(issue)}`));
   const said = parsed.output;
   const problems = [
     ...identityProblems(said),
@@ -178,7 +178,7 @@ export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
   const [first, ...rest] = apps;
   if (first === undefined) problems.push("apps: expected at least one app");
   problems.push(...repeated(apps.flatMap(({ socket, tcp, identityEndpoint }) => [socket?.path, tcp?.listen, identityEndpoint?.listen])));
-  if (problems.length > 0 || first === undefined) throw wrong(problems);
+  if (problems.length > 0 || first === undefined) throw misconfigured(problems);
   return assemble(said, [first, ...rest], source);
 }
 
@@ -261,9 +261,7 @@ function tablesOf({ text, path }: AgentConfigSource): unknown {
   try {
     return parseToml(text);
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const [what = "not TOML"] = error.message.split("\n");
-    throw wrong([`${path}:${error.line}:${error.column}: ${what.replace(/^Invalid TOML document: /u, "")}`]);
+    throw misconfigured([tomlProblem(path, error)]);
   }
 }
 
@@ -274,14 +272,4 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
 function expectation(issue: v.BaseIssue<unknown>): string {
   if (issue.expected === "never") return "unknown setting";
   return issue.input === undefined ? "missing" : `expected ${issue.message}`;
-}
-
-function wrong(problems: readonly string[]): PosternError {
-  return new PosternError({
-    code: "malformed",
-    where: "configuration",
-    expected: problems.join("\n"),
-    kind: "argument",
-    because: "configuration",
-  });
 }

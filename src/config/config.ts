@@ -4,11 +4,11 @@
 
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
-import { PosternError } from "../model/failures";
 import { assemble } from "./assemble";
 import { layerOfConjurFile } from "./conjur-file";
 import { type Environment, unsafeVariables } from "./environment";
 import { type Findings, flagOf, type Layer, layerOfEnvironment, layerOfFile, layerOfFlags, variableOf } from "./layers";
+import { misconfigured } from "./problems";
 import { flagHelp, isSetting, type Said, type SettingName, Settings } from "./schema";
 
 export type { Environment } from "./environment";
@@ -151,7 +151,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const values: Layer = new Map([...conjur, ...file, ...environment, ...flags]);
   const said = check(values, findings);
   checkTogether(said, values, sources, findings);
-  if (findings.problems.length > 0) throw wrong(findings.problems);
+  if (findings.problems.length > 0) throw misconfigured(findings.problems);
   const config = deepFreeze(assemble(said, sources.environment, (name) => baseOf(name, values, sources)));
   return {
     config,
@@ -218,16 +218,6 @@ function baseOf(name: SettingName, values: Layer, { file, folder }: ConfigSource
 
 function sourceOf(values: Layer, name: SettingName): string {
   return values.get(name)?.source ?? name;
-}
-
-function wrong(problems: readonly string[]): PosternError {
-  return new PosternError({
-    code: "malformed",
-    where: "configuration",
-    expected: problems.join("\n"),
-    kind: "argument",
-    because: "configuration",
-  });
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {

@@ -3,9 +3,10 @@
  * gathered, so that all of it is told at once.
  */
 
-import { parse as parseToml, TomlError } from "smol-toml";
+import { parse as parseToml } from "smol-toml";
 import type { Environment } from "./environment";
 import { nearest } from "./nearest";
+import { tomlProblem } from "./problems";
 import { conjurVariables, fileOnly, ignoredVariables, isSetting, refusedVariables, type SettingName, settings } from "./schema";
 
 export interface Value {
@@ -87,9 +88,7 @@ function entriesOf(text: string, path: string, findings: Findings): readonly [st
       return isTable ? Object.entries(value).map(([below, each]) => [`${key}.${below}`, each]) : [[key, value]];
     });
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const [what = "not TOML"] = error.message.split("\n");
-    findings.problems.push(`${path}:${error.line}:${error.column}: ${what.replace(/^Invalid TOML document: /u, "")}`);
+    findings.problems.push(tomlProblem(path, error));
     return [];
   }
 }
