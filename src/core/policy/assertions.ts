@@ -13,7 +13,7 @@
 import type { PolicyProblem } from "../../model/failures";
 import { type AccountName, identifierProblem, isKind, isRoleId, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { Check } from "../../model/types";
-import { explainRefusal } from "../explain";
+import { explainRefusal, originOf } from "../explain";
 import type { Graph } from "../graph";
 
 export interface Assertion {
@@ -80,8 +80,13 @@ function right(
   }
   if (rule.by === "owner") return { is: true, why: [`it holds ${rule.role}, which owns ${resource}`] };
   const { permit } = rule;
-  const place = permit.origin === undefined ? "" : ` (${permit.policy ?? "policy"}, line ${permit.origin.line})`;
-  return { is: true, why: [`permit ${permit.privilege} to ${permit.role}${place}`] };
+  const { origin } = originOf(graph, permit);
+  return { is: true, why: [`permit ${permit.privilege} to ${permit.role}${origin === undefined ? "" : ` (${placeOf(origin)})`}`] };
+}
+
+/** `root.yml:12`, or where to look when the file is not known. */
+function placeOf({ policy, version, line, file }: NonNullable<Check["origin"]>): string {
+  return file === undefined ? `${policy}, load ${version}, line ${line}` : `${file}:${line}`;
 }
 
 function membership(graph: Graph, role: RoleId, group: RoleId): { readonly is: boolean; readonly why: readonly string[] } {

@@ -1,5 +1,6 @@
 /** Policy texts one after another, each planned on what the ones before would leave. Nothing is stored: graphs in, a graph out. */
 
+import { sha256Hex } from "../../crypto/digest";
 import type { PolicyProblem } from "../../model/failures";
 import { type AccountName, accountOf, identifierOf, makeId, type RoleId } from "../../model/ids";
 import type { Change, Instant } from "../../model/types";
@@ -44,11 +45,22 @@ export async function applyTexts(start: Graph, loads: readonly PolicyLoad[], opt
       facts: await factsForPlan(graph, account),
     });
     if (!planned.ok) return { ok: false, failed: load, problems: planned.problems };
-    graph = await graph.withInSlices({ revision: graph.revision, account, at: now, changes: planned.changes });
+    const loaded = [...planned.changes, versionOf(graph, load, version, now)];
+    graph = await graph.withInSlices({ revision: graph.revision, account, at: now, changes: loaded });
     for (const change of planned.changes) changes.push(change);
     warnings.push(...planned.warnings);
   }
   return { ok: true, graph, changes, warnings };
+}
+
+/** What tells the file and the number of a load by the facts that came with it. Nobody stores it, so it names nobody who did. */
+function versionOf(graph: Graph, { policy, text, file }: PolicyLoad, version: number, now: Instant): Change {
+  const role = graph.resource(policy)?.owner ?? policy;
+  const named = file === undefined ? {} : { file };
+  return {
+    type: "put_policy_version",
+    policyVersion: { policy, version, createdAt: now, role, clientAddress: "", sha256: sha256Hex(text), ...named },
+  };
 }
 
 /** The root policy comes to be with its first load, owned by the account's administrator; other branches as they are. */

@@ -139,7 +139,7 @@ describe("postern policy test", () => {
     expect(out).toContain("rights.txt:1: does not hold: user alice can execute variable pw\n    owner: owned by acme:user:admin");
     expect(out).toContain("    what would allow it:\n    - !permit\n");
     expect(out).toContain(
-      "rights.txt:2: does not hold: user alice cannot read variable old\n    permit read to acme:group:ops (acme:policy:root, line 7)\n",
+      "rights.txt:2: does not hold: user alice cannot read variable old\n    permit read to acme:group:ops (acme:policy:root, load 1, line 7)\n",
     );
     expect(out).toContain("rights.txt:3: does not hold: user alice is not member of group ops\n    acme:user:alice holds acme:group:ops\n");
     expect(out).toContain("rights.txt:4: does not hold: user nobody can read variable pw\n    acme:user:nobody does not exist\n");
@@ -165,6 +165,18 @@ describe("postern policy test", () => {
     const { code, err } = await cli.run("policy test --policy b.yml r.txt", { files, world });
     expect(code).toBe(1);
     expect(err).toContain("b.yml:1:");
+  });
+
+  test("names the file and the line of the rule that is in the way, of several files", async () => {
+    const files = {
+      "/home/op/a.yml": "- !policy { id: app, body: [ !host web, !variable pw ] }\n",
+      "/home/op/b.yml": "# who may\n- !permit { role: !host app/web, privilege: execute, resource: !variable app/pw }\n",
+      "/home/op/r.txt": "host app/web cannot execute variable app/pw\n",
+    };
+    const { code, out } = await cli.run("policy test --policy a.yml --policy b.yml r.txt", { files });
+    expect(code).toBe(1);
+    expect(out).toContain("r.txt:1: does not hold");
+    expect(out).toContain("permit execute to default:host:app/web (b.yml:2)\n");
   });
 
   test.each([
