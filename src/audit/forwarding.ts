@@ -116,9 +116,9 @@ function createPlace(sink: LineSink, clock: Pick<Clock, "monotonicMs">, logger: 
     if (isWriting) return;
     isWriting = true;
     while (waiting.length > 0) {
-      const some = waiting.slice(0, mostInOneWrite);
+      let some = waiting.slice(0, mostInOneWrite);
       try {
-        await sink.write(some.map(({ line }) => line));
+        some = some.slice(0, await sink.write(some.map(({ line }) => line)));
       } catch (error) {
         isWriting = false;
         fail(error);

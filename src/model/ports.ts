@@ -317,8 +317,8 @@ export interface AuditLog {
 export interface LineSink {
   /** As the operator wrote it: `tcp://logs.example:601`. */
   readonly place: string;
-  /** Resolves when all of them are out of this process's hands; rejects with none of them counted as sent. One write at a time. */
-  write(lines: readonly string[]): Promise<void>;
+  /** Resolves to how many of them, from the first on, are out of this process's hands; rejects when none is. One write at a time. */
+  write(lines: readonly string[]): Promise<number>;
   close(): void;
 }
 

@@ -16,13 +16,15 @@ const connectTimeoutMs = 5000;
 const writeTimeoutMs = 5000;
 // RFC 5424 demands 480 bytes and recommends 2048; more than this no daemon takes in one datagram.
 const longestDatagram = 65_000;
+// A millisecond each.
+const mostPauses = 200;
 
 /**
  * A sink by its place: `stdout`, `file:/var/log/postern/audit.log`, `unix:/dev/log`, `udp://logs.example:514`, `tcp://logs.example:601`,
  * `tls://logs.example:6514`. `roots` are certificates (PEM) trusted beside the system's. Throws `malformed` for any other text.
  */
 export function createLineSink(place: string, roots: readonly string[] = []): LineSink {
-  if (place === "stdout") return { place, write: (lines) => writeOut(1, lines), close: () => undefined };
+  if (place === "stdout") return { place, write: (lines) => writeOut(1, lines, ""), close: () => undefined };
   if (place.startsWith("file:/")) return fileSink(place, place.slice("file:".length));
   if (place.startsWith("unix:/")) return unixSink(place, place.slice("unix:".length));
   const url = URL.parse(place);
@@ -50,15 +52,24 @@ export function createLineSink(place: string, roots: readonly string[] = []): Li
   });
 }
 
-function writeOut(descriptor: number, lines: readonly string[]): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  fs.write(descriptor, lines.map((line) => `${line}\n`).join(""), (error) => (error === null ? resolve() : reject(error)));
+/** All of them, or none as far as a reader of lines can tell: `before` ends what an earlier write left torn. */
+async function writeOut(descriptor: number, lines: readonly string[], before: string): Promise<number> {
+  const bytes = Buffer.from(`${before}${lines.map((line) => `${line}\n`).join("")}`);
+  // A disk that is about to be full takes a part and says so only by its number.
+  for (let done = 0; done < bytes.byteLength; ) done += await writeSome(descriptor, bytes.subarray(done));
+  return lines.length;
+}
+
+function writeSome(descriptor: number, bytes: Uint8Array): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  fs.write(descriptor, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
   return promise;
 }
 
 /** Opened anew when it was moved away, as log rotation does. */
 function fileSink(place: string, path: string): LineSink {
   let descriptor: number | undefined;
+  let isTorn = false;
   function close(): void {
     if (descriptor !== undefined) fs.closeSync(descriptor);
     descriptor = undefined;
@@ -69,22 +80,45 @@ function fileSink(place: string, path: string): LineSink {
     async write(lines) {
       if (descriptor !== undefined && fs.statSync(path, { throwIfNoEntry: false })?.ino !== fs.fstatSync(descriptor).ino) close();
       if (descriptor === undefined) {
-        const flags = fs.constants.O_APPEND | fs.constants.O_CREAT | fs.constants.O_WRONLY | fs.constants.O_NOFOLLOW;
-        descriptor = fs.openSync(path, flags, fileMode);
-        fs.fchmodSync(descriptor, fileMode);
+        const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+        // A named pipe that nobody reads must be an error here, not a wait for a reader that holds up the whole process.
+        descriptor = fs.openSync(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, fileMode);
+        // What is no file of ours, such as a device, keeps the mode it has.
+        if (fs.fstatSync(descriptor).isFile()) fs.fchmodSync(descriptor, fileMode);
+        isTorn = false;
       }
-      await writeOut(descriptor, lines);
+      const before = isTorn ? "\n" : "";
+      isTorn = true;
+      const taken = await writeOut(descriptor, lines, before);
+      isTorn = false;
+      return taken;
     },
   };
 }
 
+/** The queue of such a socket may hold as few as ten datagrams (net.unix.max_dgram_qlen), which whoever reads it empties in no time. */
 function unixSink(place: string, path: string): LineSink {
   const send = createDatagramSender();
   return {
     place,
     close: () => undefined,
     async write(lines) {
-      for (const line of lines) send(path, line);
+      let pauses = 0;
+      for (let taken = 0; taken < lines.length; ) {
+        try {
+          send(path, lines[taken] ?? "");
+          taken += 1;
+        } catch (error) {
+          // What was taken must not be sent again with the next try.
+          if (pauses >= mostPauses) {
+            if (taken > 0) return taken;
+            throw error;
+          }
+          pauses += 1;
+          await new Promise((resolve) => void setTimeout(resolve, 1));
+        }
+      }
+      return lines.length;
     },
   };
 }
@@ -102,11 +136,17 @@ function udpSink(place: string, host: string, port: number): LineSink {
       // What becomes of a datagram is nobody's to know; an error that comes back later belongs to none of them.
       socket.removeAllListeners("error").on("error", () => undefined);
       const open = socket;
-      for (const line of lines) {
+      for (const [taken, line] of lines.entries()) {
         const { promise, resolve, reject } = Promise.withResolvers<void>();
         open.send(Buffer.from(line).subarray(0, longestDatagram), port, host, (error) => (error === null ? resolve() : reject(error)));
-        await promise;
+        try {
+          await promise;
+        } catch (error) {
+          if (taken > 0) return taken;
+          throw error;
+        }
       }
+      return lines.length;
     },
   };
 }
@@ -155,6 +195,7 @@ function streamSink(place: string, connect: () => net.Socket, ready: "connect" |
       open.write(frames, (error) => (error === null || error === undefined ? resolve() : reject(error)));
       try {
         await promise;
+        return lines.length;
       } catch (error) {
         drop();
         throw error;

@@ -10,18 +10,24 @@ function createSink(place = "test") {
   const lines: string[] = [];
   let isBroken = false;
   let gate: PromiseWithResolvers<void> | undefined;
+  let mostAtOnce = Number.POSITIVE_INFINITY;
   const sink: LineSink = {
     place,
     async write(some) {
       await gate?.promise;
       if (isBroken) throw Object.assign(new Error("no"), { code: "ECONNREFUSED" });
-      lines.push(...some);
+      const taken = some.slice(0, mostAtOnce);
+      lines.push(...taken);
+      return taken.length;
     },
     close: () => void lines.push("closed"),
   };
   return {
     sink,
     lines,
+    takeAtOnce: (count: number) => {
+      mostAtOnce = count;
+    },
     break: (broken: boolean) => {
       isBroken = broken;
     },
@@ -49,6 +55,16 @@ function forwarding(sinks: readonly LineSink[], isRequired = false): ForwardingT
 }
 
 describe("the audit beside its trail", () => {
+  test("reaches a place that takes a few at a time once and in order", async () => {
+    const place = createSink();
+    place.takeAtOnce(3);
+    const audit = forwarding([place.sink]);
+    for (let index = 1; index <= 20; index += 1) await audit.append(readRecord(index));
+    await audit.close();
+    const requests = place.lines.slice(0, -1).map((line) => /conjur (r\d+) fetch/u.exec(line)?.[1]);
+    expect(requests).toEqual(Array.from({ length: 20 }, (_, index) => `r${index + 1}`));
+  });
+
   test("goes to every place, after the trail has its line", async () => {
     const [one, two] = [createSink(), createSink()];
     const audit = forwarding([one.sink, two.sink]);

@@ -87,6 +87,33 @@ describe("a sink of lines", () => {
     expect(createLineSink(`unix:${join(folder, "nobody")}`).write(["x"])).rejects.toThrow();
   });
 
+  test("tells how many datagrams a full Unix socket took, and goes on with the next one", async () => {
+    const path = join(folder, "full.sock");
+    const socket = listenForNotifications(path);
+    const sink = createLineSink(`unix:${path}`);
+    const lines = Array.from({ length: 5000 }, (_, index) => `<86>1 line ${index}`);
+    const taken = await sink.write(lines);
+    expect(taken).toBeGreaterThan(0);
+    expect(taken).toBeLessThan(lines.length);
+    await expect(sink.write(lines.slice(taken))).rejects.toThrow();
+    for (let index = 0; index < taken; index += 1) expect(socket.next()).toBe(`<86>1 line ${index}`);
+    expect(await sink.write([`<86>1 line ${taken}`])).toBe(1);
+    expect(socket.next()).toBe(`<86>1 line ${taken}`);
+    socket.close();
+  });
+
+  test("is not held up by a named pipe that nobody reads", async () => {
+    const path = join(folder, "pipe");
+    expect(Bun.spawnSync(["mkfifo", "-m", "600", path]).exitCode).toBe(0);
+    await expect(createLineSink(`file:${path}`).write(["x"])).rejects.toThrow("ENXIO");
+  });
+
+  test("says when a disk is full, and leaves the mode of a device as it is", async () => {
+    const { mode } = statSync("/dev/full");
+    await expect(createLineSink("file:/dev/full").write(["x"])).rejects.toThrow("ENOSPC");
+    expect(statSync("/dev/full").mode).toBe(mode);
+  });
+
   test("sends a UDP datagram for each line", async () => {
     const socket = dgram.createSocket("udp4");
     await new Promise<void>((resolve) => void socket.bind(0, "127.0.0.1", resolve));
