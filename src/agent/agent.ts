@@ -26,6 +26,7 @@ import { createIdentityEndpoint } from "./identity-endpoint";
 import { createLine } from "./line";
 import { isLocalRequest } from "./loopback-rules";
 import { createLocalTrail, type LocalTrail } from "./trail";
+import { createTurns } from "./turns";
 
 export interface AgentDeps {
   readonly environment: Environment;
@@ -45,6 +46,8 @@ export interface RunningAgent {
 
 /** The age of what is on the disk is known this exactly after a crash. */
 const writeEveryMs = 60_000;
+/** Reads at the primary that are under way together, of all apps. */
+const readsAtOnce = 16;
 const noLimit = { perSecond: 100_000, burst: 100_000 };
 
 /** Throws `malformed` for what the configuration says and this machine does not have; the primary need not answer. */
@@ -69,7 +72,21 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const notes = createNotes();
   const primaryRoots = config.primary.caFile === undefined ? {} : { primaryRoots: readText(config.primary.caFile) };
   const trail = createLocalTrail({ logger, random, ...auditOf(config, keyring, deps) });
-  const shared = { config, trail, ...common, random, files, http, identity, line, notes, pause, copyFolder, ...primaryRoots };
+  const shared = {
+    config,
+    trail,
+    ...common,
+    random,
+    files,
+    http,
+    identity,
+    line,
+    turns: createTurns(readsAtOnce),
+    notes,
+    pause,
+    copyFolder,
+    ...primaryRoots,
+  };
   const apps = config.apps.map((app) => createRunningApp(app, { ...shared, ...(keyring === undefined ? {} : { keyring }) }));
   const listeners: Listener[] = [];
   try {

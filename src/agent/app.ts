@@ -13,6 +13,7 @@ import { createLocalCallers } from "./local-caller";
 import { createLocalCopy, type LocalCopy } from "./local-copy";
 import { createSecretCache, createStaleBounds, type SecretCache } from "./secret-cache";
 import type { LocalTrail } from "./trail";
+import type { Turns } from "./turns";
 import { createUpstream } from "./upstream";
 
 export interface RunningApp {
@@ -34,6 +35,7 @@ export interface RunningAppDeps {
   readonly http: HttpClient;
   readonly identity: MachineIdentity;
   readonly line: Line;
+  readonly turns: Turns;
   readonly notes: Notes;
   readonly trail: LocalTrail;
   readonly pause: (ms: number) => Promise<void>;
@@ -63,6 +65,7 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
       }),
       identity: deps.identity,
       clock,
+      turns: deps.turns,
       account,
       service: primary.service,
       audience: primary.audience,

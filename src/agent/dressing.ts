@@ -23,6 +23,7 @@ export interface Notes {
   take(context: RequestContext): Note | undefined;
 }
 
+const retryAfterSeconds = "5";
 const toldReasons = new Set(["stale", "primary_unavailable"]);
 
 export function createNotes(): Notes {
@@ -57,7 +58,10 @@ function dress(response: Response, note: Note | undefined): Response {
   const { headers } = response;
   if (note?.ageMs !== undefined && response.ok) headers.set("age", String(Math.floor(note.ageMs / 1000)));
   if (note?.source !== undefined && response.ok) headers.set("x-postern-source", note.source);
-  if (note?.reason !== undefined && !response.ok) headers.set("x-postern-reason", note.reason);
+  if (note?.reason !== undefined && !response.ok) {
+    headers.set("x-postern-reason", note.reason);
+    headers.set("retry-after", retryAfterSeconds);
+  }
   return response;
 }
 

@@ -9,6 +9,7 @@ import type { ConjurClient, ConjurSession, ConjurValue } from "../client/conjur-
 import { failureOf } from "../model/failures";
 import type { ResourceId } from "../model/ids";
 import type { Clock, MachineIdentity } from "../model/ports";
+import type { Turns } from "./turns";
 
 export interface Upstream {
   /** Throws `unauthenticated` when the primary refuses the role itself, `forbidden` and `not_found` for the secret, `upstream_unavailable`. */
@@ -19,6 +20,8 @@ export interface UpstreamOptions {
   readonly client: ConjurClient;
   readonly identity: MachineIdentity;
   readonly clock: Clock;
+  /** Shared by all apps: none of them can flood the primary from here. */
+  readonly turns: Turns;
   readonly account: string;
   readonly service: string;
   readonly audience: string;
@@ -29,7 +32,7 @@ export interface UpstreamOptions {
 /** A session is left before its end: what is under way must still arrive. */
 const usedShare = 0.75;
 
-export function createUpstream({ client, identity, clock, account, service, audience, login }: UpstreamOptions): Upstream {
+export function createUpstream({ client, identity, clock, turns, account, service, audience, login }: UpstreamOptions): Upstream {
   let current: { readonly session: ConjurSession; readonly leaveAtMs: number } | undefined;
   let flight: Promise<ConjurSession> | undefined;
 
@@ -48,17 +51,17 @@ export function createUpstream({ client, identity, clock, account, service, audi
     return flight;
   }
 
-  return {
-    async read(id, version) {
-      const used = await session();
-      try {
-        return await client.readSecret(used, id, version);
-      } catch (error) {
-        if (failureOf(error).code !== "unauthenticated") throw error;
-        // The primary may have other signing keys by now; only a second refusal means the role.
-        if (current?.session === used) current = undefined;
-        return await client.readSecret(await session(), id, version);
-      }
-    },
-  };
+  async function read(id: ResourceId, version: number | undefined): Promise<ConjurValue> {
+    const used = await session();
+    try {
+      return await client.readSecret(used, id, version);
+    } catch (error) {
+      if (failureOf(error).code !== "unauthenticated") throw error;
+      // The primary may have other signing keys by now; only a second refusal means the role.
+      if (current?.session === used) current = undefined;
+      return await client.readSecret(await session(), id, version);
+    }
+  }
+
+  return { read: (id, version) => turns(() => read(id, version)) };
 }

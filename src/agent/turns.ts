@@ -1,0 +1,20 @@
+/** Lets a bounded number of things run at once; the others wait for their turn, first come first served. */
+
+export type Turns = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
+export function createTurns(most: number): Turns {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running < most) running += 1;
+    // Whoever ends hands their place over, so it is never free in between.
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+}
