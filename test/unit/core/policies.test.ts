@@ -180,15 +180,31 @@ describe("a policy load", () => {
     expect((await failureOfWork(load)).code).toBe("not_found");
   });
 
-  test("keeps its text for those who own the policy", async () => {
+  test("keeps its text for those who own the policy or may read it, and its number for whoever sees it", async () => {
     const made = await createHouse();
     await made.load(
-      "- !host a\n- !permit { role: !host a, privilege: [ create ], resource: !policy /root }"
-        .replace("/root", "x")
-        .replace("- !permit", "- !policy x\n- !permit"),
+      "- !host boss\n- !host reader\n- !host adder\n- !host stranger\n- !policy { id: app, owner: !host boss }\n- !permit { role: !host reader, privilege: read, resource: !policy app }\n- !permit { role: !host adder, privilege: create, resource: !policy app }",
     );
-    const root = await made.broker.showResource(made.admin, parseId("acme:policy:root"));
-    expect(root.policyVersions[0]).toMatchObject({ version: 1, text: expect.stringContaining("!host a") });
+    await made.load("- !variable inline", "create", "app");
+    const app = parseId("acme:policy:app");
+    const shown = async (role: string) => (await made.broker.showResource(await made.session(`host:${role}`), app)).policyVersions;
+    for (const role of ["boss", "reader"]) expect(await shown(role)).toMatchObject([{ version: 1, text: "- !variable inline" }]);
+    const [version] = await shown("adder");
+    expect(version).toMatchObject({ version: 1, role: "acme:user:admin" });
+    expect(version).not.toHaveProperty("text");
+    expect((await failureOfWork(shown("stranger"))).code).toBe("not_found");
+  });
+
+  test("is remembered with its number as long as it is among the newest; the count goes on", async () => {
+    const made = await createHouse({ settings: { policyVersionsKept: 3 } });
+    for (let load = 1; load <= 5; load += 1) expect((await made.load(`- !variable v${load}`)).version).toBe(load);
+    const { policyVersions } = await made.broker.showResource(made.admin, parseId("acme:policy:root"));
+    expect(policyVersions.map(({ version, text }) => `${version} ${text}`)).toEqual([
+      "5 - !variable v5",
+      "4 - !variable v4",
+      "3 - !variable v3",
+    ]);
+    expect((await made.load("[]", "replace")).version).toBe(6);
   });
 
   test("of a user's public key makes it readable, and the same key again stores no version", async () => {
