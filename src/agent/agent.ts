@@ -57,7 +57,13 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const copyFolder = join(config.dataFolder, "copies");
   const common = { clock, logger };
   const extraRoots = config.rootFiles.map(readText);
-  const http = createHttpClient({ ...common, extraRoots, allowOutbound: [new URL(config.primary.url).origin, ...config.allowOutbound] });
+  const { proxy } = config;
+  const http = createHttpClient({
+    ...common,
+    extraRoots,
+    proxy,
+    allowOutbound: [new URL(config.primary.url).origin, ...config.allowOutbound],
+  });
   const identity = createMachineIdentity(config.identity, {
     ...common,
     random,

@@ -56,6 +56,8 @@ export interface AgentConfig {
   /** URL prefixes for requests to Entra ID that its public address does not cover. */
   readonly allowOutbound: readonly string[];
   readonly rootFiles: readonly string[];
+  /** For the primary and Entra ID. The machine's own endpoints are never asked through it. */
+  readonly proxy: { readonly https?: string; readonly noProxy?: string };
   /** How long a value serves without asking again. */
   readonly freshMs: number;
   /** Pause between two rounds over all that is kept. */
@@ -129,6 +131,8 @@ const File = v.strictObject({
   log_level: v.optional(v.picklist(["debug", "info", "warn", "error"], "debug, info, warn or error")),
   allow_outbound: v.optional(v.array(Url, "a list of URLs")),
   ca: v.optional(Names),
+  https_proxy: v.optional(Url),
+  proxy_exceptions: v.optional(Name),
   primary: v.strictObject({ url: Url, account: Name, service: Name, audience: v.optional(Name), ca: v.optional(Name) }, "a table"),
   identity: v.optional(
     v.strictObject({
@@ -208,6 +212,10 @@ function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSour
     },
     allowOutbound: said.allow_outbound ?? [],
     rootFiles: (said.ca ?? []).map((path) => resolve(base, path)),
+    proxy: {
+      ...(said.https_proxy === undefined ? {} : { https: said.https_proxy }),
+      ...(said.proxy_exceptions === undefined ? {} : { noProxy: said.proxy_exceptions }),
+    },
     freshMs: offline.fresh ?? defaults.freshMs,
     refreshMs: offline.refresh ?? defaults.refreshMs,
     maxStaleMs: offline.max_stale ?? 0,

@@ -45,7 +45,7 @@ endpoint = "${simulator.machine(machineName).url}/metadata/identity/oauth2/token
 tokens_folder = "${simulator.tokensFolder}"
 ${more.replaceAll("$folder", folder)}`;
     // Tables come after plain keys.
-    const plain = /^seal = .*$/mu.exec(text)?.[0];
+    const plain = /^(?:seal|https_proxy) = .*$/mu.exec(text)?.[0];
     const ordered = plain === undefined ? text : `${plain}\n${text.replace(plain, "")}`;
     const config = loadAgentConfig({ path: join(folder, "agent.toml"), text: ordered });
     return await startAgent(config, { environment: {}, clock, random: seededRandom(++starts), logger: log, files: createPrivateFiles() });

@@ -15,6 +15,7 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
   data = "/var/lib/postern-agent"          where the sealed copy is
   seal = ["file:/etc/postern/agent.key"]   made at the first start; without a seal nothing is kept on the disk
   audit = "required"                       a line of the trail in the data folder before every answer; best_effort, or off
+  https_proxy = "http://proxy:3128"        for the primary and Entra ID, never for the machine's own endpoints
   [primary]
   url = "https://postern.example:8443"     a Postern or a Conjur
   account = "acme"

@@ -35,6 +35,11 @@ describe("an app's socket", () => {
     expect(lines.at(-1)).toMatchObject({ role: "acme:host:apps/billing", allowed: true });
   });
 
+  test("asks this machine's own endpoints itself, whatever proxy the primary is behind", async () => {
+    await start(`https_proxy = "http://127.0.0.1:9"\n${apps}`);
+    expect(await read(billing, "billing")).toBe("200 the billing password");
+  });
+
   test("answers several at once", async () => {
     await start(apps);
     const path = "/secrets?variable_ids=acme:variable:apps%2Fbilling%2Fpassword";

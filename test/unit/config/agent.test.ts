@@ -25,9 +25,10 @@ describe("the agent's file", () => {
   });
 
   test("reads times, modes, users by number or name, and paths from its own folder", () => {
-    const text = `${primary}ca = "ca.pem"\n[offline]\nmax_stale = "2d"\nfresh = "30s"\n[offline.secrets]\n"apps/db" = "1h"\n${app}owner = 1001\ngroup = "web"\nmode = "0660"\n`;
+    const text = `https_proxy = "http://proxy:3128"\nproxy_exceptions = ".corp"\n${primary}ca = "ca.pem"\n[offline]\nmax_stale = "2d"\nfresh = "30s"\n[offline.secrets]\n"apps/db" = "1h"\n${app}owner = 1001\ngroup = "web"\nmode = "0660"\n`;
     expect(load(text)).toMatchObject({
       primary: { caFile: "/etc/postern/ca.pem" },
+      proxy: { https: "http://proxy:3128", noProxy: ".corp" },
       maxStaleMs: 172_800_000,
       freshMs: 30_000,
       maxStaleByName: [{ name: "apps/db", ms: 3_600_000 }],
