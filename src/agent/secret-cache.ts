@@ -2,7 +2,8 @@
  * What one app's role was given, and how old that is: fresh values at once, others from the primary, and while that cannot be asked from here, as long as the
  * operator allows.
  *
- * Ages are counted by the clock that never jumps, so setting the time back makes nothing younger. A refusal by the primary acts at once: the secret it
+ * An age is the larger of what two clocks say: setting the time back makes nothing younger, and neither does a suspended machine, on which the other clock
+ * stands. A refusal by the primary acts at once: the secret it
  * concerns is dropped, and when it refuses the role itself nothing more is served, line or no line, until the role logs in again.
  */
 
@@ -10,6 +11,7 @@ import { failureOf, PosternError } from "../model/failures";
 import { identifierOf, type ResourceId } from "../model/ids";
 import type { Clock, Logger } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
+import type { Instant } from "../model/types";
 import type { Line } from "./line";
 import type { Upstream } from "./upstream";
 
@@ -62,8 +64,9 @@ export interface SecretCacheOptions {
 }
 
 interface Held extends Omit<Kept, "ageMs"> {
-  /** When its age was zero, by the clock that never jumps; before the start of this process it may be any negative number. */
+  /** When its age was zero, by the clock that never jumps and by the one that can be set; any number, where that was before this process. */
   readonly bornMs: number;
+  readonly bornAt: Instant;
 }
 
 /** A reader with a usable value waits no longer for a better one. */
@@ -82,10 +85,11 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   const refusals = new Map<string, { readonly error: unknown; readonly atMs: number }>();
   let isRefused = options.initial?.isRefused ?? false;
   for (const { ageMs, ...kept } of options.initial?.kept ?? []) {
-    held.set(keyOf(kept.id, kept.version), { ...kept, bornMs: clock.monotonicMs() - ageMs });
+    held.set(keyOf(kept.id, kept.version), { ...kept, bornMs: clock.monotonicMs() - ageMs, bornAt: clock.now() - ageMs });
   }
 
-  const ageOf = ({ bornMs }: Held): number => clock.monotonicMs() - bornMs;
+  const ageOf = ({ bornMs, bornAt }: Pick<Held, "bornMs" | "bornAt">): number =>
+    Math.max(clock.monotonicMs() - bornMs, clock.now() - bornAt);
   const boundOf = (id: ResourceId): number => options.maxStaleMs(identifierOf(id));
   const isWithinBound = (each: Held): boolean => !isRefused && ageOf(each) <= boundOf(each.id);
 
@@ -105,13 +109,13 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   }
 
   async function fetchValue(key: string, id: ResourceId, version: number | undefined): Promise<Held> {
-    const bornMs = clock.monotonicMs();
+    const born = { bornMs: clock.monotonicMs(), bornAt: clock.now() };
     try {
       const value = await upstream.read(id, version);
       line.succeeded();
       isRefused = false;
       // Its age counts from the question: what happened at the primary after it may not be in the answer.
-      const fresh = { id, ...value, bornMs, ...(version === undefined ? {} : { version }) };
+      const fresh = { id, ...value, ...born, ...(version === undefined ? {} : { version }) };
       if (held.size >= maxKept && !held.has(key)) dropOldest();
       held.set(key, fresh);
       refusals.delete(key);
@@ -204,7 +208,7 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
     state: () => ({
       isRefused,
       kept: [...held.values()]
-        .map(({ bornMs, ...each }) => ({ ...each, ageMs: clock.monotonicMs() - bornMs }))
+        .map(({ bornMs, bornAt, ...each }) => ({ ...each, ageMs: ageOf({ bornMs, bornAt }) }))
         // What may never be served from a copy is in none.
         .filter(({ id, ageMs }) => boundOf(id) > 0 && ageMs <= boundOf(id)),
     }),

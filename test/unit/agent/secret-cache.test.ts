@@ -134,6 +134,29 @@ describe("reads of one role", () => {
   });
 });
 
+describe("the age of a value", () => {
+  test("counts the time that a machine is suspended", async () => {
+    const { read, clock, fails } = bench();
+    await read();
+    fails(away);
+    clock.setWall(clock.now() + hour);
+    expect(await read()).toBe(`one copy ${hour}`);
+    clock.setWall(clock.now() + 1);
+    await expect(read()).rejects.toThrow("stale");
+  });
+
+  test("counts a step ahead for as long as the time is ahead", async () => {
+    const { read, clock, fails } = bench();
+    await read();
+    fails(away);
+    clock.setWall(clock.now() + 9000 * hour);
+    await expect(read()).rejects.toThrow("stale");
+    clock.setWall(clock.now() - 9000 * hour);
+    clock.advance(20_000);
+    expect(await read()).toBe("one copy 20000");
+  });
+});
+
 describe("a refusal by the primary", () => {
   test.each([{ code: "forbidden" } as const, { code: "not_found", target: "db" } as const])(
     "%j drops the value at once, and for the time without a line",
