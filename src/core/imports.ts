@@ -114,8 +114,17 @@ function takeFacts(graph: Graph, account: AccountName, facts: ImportedFacts): Ta
     take(id, undefined, isKnown, { type: "put_resource", resource });
     if (!isKnown) newRecords.push(id);
   }
+  const permitsOf = new Map<ResourceId, ReadonlySet<string>>();
+  /** `execute acme:host:web` */
+  function permitsOn(resource: ResourceId): ReadonlySet<string> {
+    const known = permitsOf.get(resource) ?? new Set([...graph.permitsOn(resource)].map(({ privilege, role }) => `${privilege} ${role}`));
+    permitsOf.set(resource, known);
+    return known;
+  }
+
   const edges = createEdges(graph);
-  for (const grant of facts.grants) {
+  // Role by role, so that what a role holds is walked once however many members it gets.
+  for (const grant of [...Map.groupBy(facts.grants, ({ role }) => role).values()].flat()) {
     const { role, member, ownership, policy } = grant;
     const reason = problemWith(role, member, policy) ?? (edges.add(role, member) ? undefined : "it would make a role a member of itself");
     const isKnown = graph.grant(role, member, ownership) !== undefined;
@@ -124,7 +133,7 @@ function takeFacts(graph: Graph, account: AccountName, facts: ImportedFacts): Ta
   for (const permit of facts.permits) {
     const { role, resource, privilege, policy } = permit;
     const reason = problemWith(role, resource, policy) ?? wordProblem(privilege);
-    const isKnown = [...graph.permitsOn(resource)].some((each) => each.role === role && each.privilege === privilege);
+    const isKnown = permitsOn(resource).has(`${privilege} ${role}`);
     take(`permit ${privilege} to ${role} on ${resource}`, reason, isKnown, { type: "put_permit", permit });
   }
   for (const annotation of facts.annotations) {
@@ -224,21 +233,25 @@ function problemOf(id: ResourceId, account: AccountName): string | undefined {
 function createEdges(graph: Graph) {
   const rolesOf = new Map<RoleId, Set<RoleId>>();
 
-  function reaches(from: RoleId, to: RoleId): boolean {
-    const seen = new Set<RoleId>([from]);
+  /** All that a role holds, itself among them. */
+  function reachOf(start: RoleId): ReadonlySet<RoleId> {
+    const seen = new Set<RoleId>([start]);
     // A Set iterates what is added meanwhile: it is its own queue.
     for (const role of seen) {
-      if (role === to) return true;
       for (const { role: held } of graph.memberships(role)) seen.add(held);
       for (const held of rolesOf.get(role) ?? []) seen.add(held);
     }
-    return false;
+    return seen;
   }
+
+  // A new member changes nothing of what the role itself holds.
+  let last: { readonly role: RoleId; readonly reach: ReadonlySet<RoleId> } | undefined;
 
   return {
     /** Whether `member` may hold `role`; then it does. */
     add(role: RoleId, member: RoleId): boolean {
-      if (reaches(role, member)) return false;
+      if (last?.role !== role) last = { role, reach: reachOf(role) };
+      if (last.reach.has(member)) return false;
       const roles = rolesOf.get(member);
       if (roles === undefined) rolesOf.set(member, new Set([role]));
       else roles.add(role);
