@@ -57,6 +57,13 @@ describe("where the token comes from", () => {
     expect(await claims(own)).toMatchObject({ oid: machine.identity().oid });
   });
 
+  test("is the machine itself where the agent's variable says localhost, which is not looked up", async () => {
+    const { environment, identity } = machineOf("arc");
+    const named = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value.replace("127.0.0.1", "localhost")]));
+    const own = createTestMachine({ tokensFolder: simulator.tokensFolder }, { clock, environment: named });
+    expect(await claims(own)).toMatchObject({ oid: identity().oid });
+  });
+
   test("is App Service where all variables are set", () => {
     const environment = { IDENTITY_ENDPOINT: "http://127.0.0.1:1/msi/token", IDENTITY_HEADER: "x", IMDS_ENDPOINT: "http://127.0.0.1:1" };
     expect(createTestMachine({}, { clock, environment }).identity.source).toBe("app-service");
