@@ -113,7 +113,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const timers = [
     setInterval(refreshAll, config.refreshMs),
     setInterval(() => {
-      for (const app of apps) app.save();
+      for (const app of apps) {
+        app.save();
+        app.challenges?.sweep();
+      }
     }, writeEveryMs),
   ];
   return {
@@ -166,11 +169,11 @@ async function assertFree(path: string | undefined): Promise<void> {
   throw new PosternError({ code: "conflict", what: `${path} is served by another process`, because: "address_in_use" });
 }
 
-function listenFor({ app, reader, logins }: RunningApp, notes: Notes, deps: AgentDeps): Listener {
+function listenFor({ app, reader, logins, challenges }: RunningApp, notes: Notes, deps: AgentDeps): Listener {
   const { socket, tcp } = app;
   let port = 0;
   const admits = (request: Request): boolean => socket !== undefined || isLocalRequest(request, port);
-  const dressed = fronts.map((front) => dressFront(front.reads(reader, logins), notes, admits));
+  const dressed = fronts.map((front) => dressFront(front.reads(reader, logins), notes, admits, challenges));
   if (socket !== undefined) ensureSocketFolder(socket.path);
   const listener = createListener({
     ...listening(deps),

@@ -2,11 +2,15 @@
 
 import { createConjurClient } from "../client/conjur-client";
 import type { AgentApp, AgentConfig } from "../config/agent";
+import { matchesApiKey, sha256Hex } from "../crypto/digest";
 import type { LocalLogin, Reader } from "../fronts/front";
 import { failureOf, PosternError } from "../model/failures";
 import { type AccountName, parseAccount, parseIdentifier, type ResourceId, type RoleId } from "../model/ids";
 import type { Clock, HttpClient, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
+import type { SecretBytes } from "../model/secret-bytes";
 import type { Caller } from "../model/types";
+import { openChallengeFolder } from "../runtime/challenge-folder";
+import { type Challenges, createChallenges } from "./challenges";
 import type { Notes } from "./dressing";
 import type { Line } from "./line";
 import { createLocalCallers } from "./local-caller";
@@ -20,6 +24,8 @@ export interface RunningApp {
   readonly app: AgentApp;
   readonly reader: Reader;
   readonly logins: LocalLogin;
+  /** On a port with challenges. */
+  readonly challenges?: Challenges;
   /** Asks the primary anew for all that is kept or shall be. */
   refresh(): Promise<void>;
   /** Writes the copy, if there is one. */
@@ -130,9 +136,13 @@ interface ReaderParts {
   readonly deps: RunningAppDeps;
 }
 
-function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderParts): Pick<RunningApp, "reader" | "logins"> {
+function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderParts): Pick<RunningApp, "reader" | "logins" | "challenges"> {
   const { trail, files } = deps;
   const { tcp } = app;
+  const challenges =
+    tcp?.challenge === undefined
+      ? undefined
+      : createChallenges({ ...deps, folder: openChallengeFolder(tcp.challenge.folder, tcp.challenge.group) });
   const callers = createLocalCallers({
     app: app.name,
     account,
@@ -140,7 +150,7 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
     login: app.role,
     random: deps.random,
     clock: deps.clock,
-    ...(tcp === undefined ? {} : { tokenFile: () => tokenIn(files, tcp.tokenFile) }),
+    ...(tcp === undefined ? {} : { proves: (secret) => challenges?.spend(secret) === true || holdsToken(files, tcp.tokenFile, secret) }),
   });
 
   async function read(caller: Caller, id: ResourceId, version?: number): ReturnType<Reader["read"]> {
@@ -175,6 +185,7 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
 
   return {
     logins: { login },
+    ...(challenges === undefined ? {} : { challenges }),
     reader: {
       identify: callers.identify,
       read: (caller, { id, version }) => read(caller, id, version),
@@ -186,7 +197,10 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
   };
 }
 
-/** Read at every login, so that a new token counts at once. */
-function tokenIn(files: PrivateFiles, path: string): Uint8Array {
-  return files.read(path, { maxBytes: 4096, readableByGroup: true }) ?? new Uint8Array(0);
+/** The file is read at every login, so that a new token counts at once. */
+function holdsToken(files: PrivateFiles, path: string | undefined, secret: SecretBytes): boolean {
+  if (path === undefined) return false;
+  const bytes = files.read(path, { maxBytes: 4096, readableByGroup: true }) ?? new Uint8Array(0);
+  const expected = Buffer.from(bytes).toString("utf8").trim();
+  return expected !== "" && matchesApiKey(secret, sha256Hex(expected));
 }

@@ -1,12 +1,12 @@
 /**
  * Who asks on this machine: the role of the app whose socket or port it is. On a socket the kernel has judged who may connect; on a port, which every
- * program reaches, the content of the app's token file is the proof.
+ * program reaches, the content of the app's token file is the proof, or that of a challenge.
  *
  * Clients of Conjur log in before they read, so an app's own role gets a short token here. It is made with a key of this process and of this app, and is
  * worth nothing anywhere else: not on another app's socket, not at the primary, not after a restart.
  */
 
-import { constantTimeEqual, hmacOfParts, matchesApiKey, sha256Hex } from "../crypto/digest";
+import { constantTimeEqual, hmacOfParts, sha256Hex } from "../crypto/digest";
 import { type JsonObject, readJsonObject } from "../crypto/strict-json";
 import type { LocalLogin, Reader } from "../fronts/front";
 import { PosternError } from "../model/failures";
@@ -23,8 +23,8 @@ export interface LocalCallerOptions {
   readonly login: string;
   readonly random: Random;
   readonly clock: Clock;
-  /** On a port: the bytes of the app's token file now, as whoever may read it has them. Absent on a socket. */
-  readonly tokenFile?: () => Uint8Array;
+  /** On a port: whether this is what only the app can have. Absent on a socket. */
+  readonly proves?: (secret: SecretBytes) => boolean;
 }
 
 export interface LocalCallers extends LocalLogin {
@@ -35,7 +35,7 @@ const lifetimeSeconds = 300;
 const keyBytes = 32;
 
 export function createLocalCallers(options: LocalCallerOptions): LocalCallers {
-  const { app, account, role, login, random, clock, tokenFile } = options;
+  const { app, account, role, login, random, clock, proves } = options;
   const key = random.bytes(keyBytes);
   const keyId = sha256Hex(key);
   const header = encode(JSON.stringify({ alg: "conjur.org/slosilo/v2", kid: keyId }));
@@ -49,11 +49,7 @@ export function createLocalCallers(options: LocalCallerOptions): LocalCallers {
     async login(request, context) {
       // Whatever it is that was refused, it is told alike.
       if (request.account !== account || request.role !== role) throw refused("login_of_another_app");
-      if (tokenFile !== undefined) {
-        const expected = Buffer.from(tokenFile()).toString("utf8").trim();
-        if (request.credential === undefined || expected === "" || !matchesApiKey(request.credential, sha256Hex(expected)))
-          throw refused("token_file_content");
-      }
+      if (proves !== undefined && (request.credential === undefined || !proves(request.credential))) throw refused("local_proof");
       return issue(context.now);
     },
     identify: (presented, context) => verify(presented.token, context),

@@ -18,7 +18,12 @@ export interface AgentApp {
   readonly role: string;
   /** One of the two is there. */
   readonly socket?: { readonly path: string; readonly owner?: string; readonly group?: string; readonly mode: number };
-  readonly tcp?: { readonly listen: string; readonly tokenFile: string };
+  readonly tcp?: {
+    readonly listen: string;
+    /** One of the two is there. */
+    readonly tokenFile?: string;
+    readonly challenge?: { readonly folder: string; readonly group: string };
+  };
   /** Kept in the copy before anybody asks. */
   readonly keep: readonly string[];
   readonly identityEndpoint?: IdentityEndpointSettings;
@@ -121,6 +126,7 @@ const App = v.strictObject({
   mode: v.optional(Mode),
   listen: v.optional(Loopback),
   token_file: v.optional(Path),
+  challenge: v.optional(v.strictObject({ folder: Path, group: Account })),
   keep: v.optional(Names),
   identity_endpoint: v.optional(IdentityEndpoint),
 });
@@ -181,7 +187,11 @@ export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
   const apps = Object.entries(said.apps).map(([name, app]) => appOf(name, app));
   const [first, ...rest] = apps;
   if (first === undefined) problems.push("apps: expected at least one app");
-  problems.push(...repeated(apps.flatMap(({ socket, tcp, identityEndpoint }) => [socket?.path, tcp?.listen, identityEndpoint?.listen])));
+  problems.push(
+    ...repeated(
+      apps.flatMap(({ socket, tcp, identityEndpoint }) => [socket?.path, tcp?.listen, tcp?.challenge?.folder, identityEndpoint?.listen]),
+    ),
+  );
   if (problems.length > 0 || first === undefined) throw misconfigured(problems);
   return assemble(said, [first, ...rest], source);
 }
@@ -225,13 +235,14 @@ function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSour
 }
 
 function appOf(name: string, app: Said["apps"][string]): AgentApp {
-  const { socket, owner, group, mode, listen, token_file, identity_endpoint: endpoint } = app;
+  const { socket, owner, group, mode, listen, token_file, challenge, identity_endpoint: endpoint } = app;
+  const proof = { ...(token_file === undefined ? {} : { tokenFile: token_file }), ...(challenge === undefined ? {} : { challenge }) };
   const access = { ...(owner === undefined ? {} : { owner }), ...(group === undefined ? {} : { group }) };
   return {
     name,
     role: app.role,
     ...(socket === undefined ? {} : { socket: { path: socket, ...access, mode: mode ?? defaults.socketMode } }),
-    ...(listen === undefined || token_file === undefined ? {} : { tcp: { listen, tokenFile: token_file } }),
+    ...(listen === undefined ? {} : { tcp: { listen, ...proof } }),
     keep: app.keep ?? [],
     ...(endpoint === undefined
       ? {}
@@ -239,12 +250,14 @@ function appOf(name: string, app: Said["apps"][string]): AgentApp {
   };
 }
 
-function appProblems(name: string, { socket, listen, token_file, owner, group, mode }: Said["apps"][string]): readonly string[] {
+function appProblems(name: string, { socket, listen, token_file, challenge, owner, group, mode }: Said["apps"][string]): readonly string[] {
   const where = `apps.${name}`;
   const problems: string[] = [];
   if ((socket === undefined) === (listen === undefined)) problems.push(`${where}: expected either socket or listen`);
-  if (listen !== undefined && token_file === undefined)
-    problems.push(`${where}: expected token_file: every program on this machine can connect to ${listen}`);
+  if (listen !== undefined && (token_file === undefined) === (challenge === undefined))
+    problems.push(`${where}: expected either token_file or challenge: every program on this machine can connect to ${listen}`);
+  if (listen === undefined && (token_file ?? challenge) !== undefined)
+    problems.push(`${where}: token_file and challenge are those of a port`);
   if (socket === undefined && (owner ?? group ?? mode) !== undefined)
     problems.push(`${where}: owner, group and mode are those of a socket`);
   return problems;

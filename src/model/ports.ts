@@ -159,6 +159,13 @@ export interface MachineFiles {
   exists(path: string): boolean;
 }
 
+/** A folder in which one group reads files that this process makes. */
+export interface ChallengeFolder {
+  /** Makes a new file that the group may read, and gives its path. */
+  write(name: string, content: string): string;
+  remove(name: string): void;
+}
+
 /** What a store tells at start: every surviving commit in order of revision; a snapshot shows as commits with the original revisions inside. */
 export interface LoadedStore {
   readonly revision: Revision;

@@ -346,6 +346,21 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   );
 
   test(
+    "takes a challenge at a port from a member of the group alone",
+    async () => {
+      const port = `[apps.a]\nrole = "host/apps/a"\nlisten = "127.0.0.1:8303"\nchallenge = { folder = "${home}/run/challenges", group = ${groupA} }\n`;
+      await startAgent(configuration({ apps: port }));
+      const script = `
+f=$(curl -s -D - -o /dev/null -X POST -H 'Metadata: true' http://127.0.0.1:8303/challenge | tr -d '\\r' | sed -n 's/^[Ww][Ww][Ww]-[Aa]uthenticate: Basic realm=//p')
+curl -s -o /dev/null -w '%{http_code}' -d "$(cat "$f" 2>/dev/null)" http://127.0.0.1:8303/authn/acme/host%2Fapps%2Fa/authenticate`;
+      const login = (user: number, group: number): string =>
+        machine.run(["setpriv", "--reuid", String(user), "--regid", String(group), "--clear-groups", "sh", "-c", script]).stdout;
+      expect([login(userA, groupA), login(userB, groupB)]).toEqual(["200", "401"]);
+    },
+    timeoutMs,
+  );
+
+  test(
     "lends the machine's token to Azure's own library for a named audience alone",
     async () => {
       const secret = join(home, "run/identity.secret");

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { RunningAgent } from "../../../src/agent/agent";
 import { type Ask, apps, createAgentHouse, logIn, secretPath } from "../../support/agent-house";
 import { createLogKeeper } from "../../support/fake-issuer";
@@ -194,6 +194,66 @@ describe("a port", () => {
     expect(answer.status).toBe(403);
     expect(await answer.text()).toBe("");
     expect([...answer.headers.keys()].filter((key) => key.startsWith("access-control"))).toEqual([]);
+  });
+});
+
+describe("a port with challenges", () => {
+  const group = process.getgid?.() ?? 0;
+  const settings = `[apps.billing]\nrole = "host/apps/billing"\nlisten = "127.0.0.1:0"\nchallenge = { folder = "$folder/challenges", group = ${group} }\n`;
+  async function open(): Promise<{
+    ask: Ask;
+    challenge(headers?: Record<string, string>): Promise<Response>;
+    fileOf(answer: Response): string;
+  }> {
+    const url = (await start(settings)).urls[0];
+    const ask: Ask = (path, options) => fetch(`${url}${path}`, options);
+    return {
+      ask,
+      challenge: (headers = { metadata: "true" }) => ask("/challenge", { method: "POST", headers }),
+      fileOf: (answer) => (answer.headers.get("www-authenticate") ?? "").slice("Basic realm=".length),
+    };
+  }
+
+  test("takes the content of a file that the group may read, once", async () => {
+    const { ask, challenge, fileOf } = await open();
+    const answer = await challenge();
+    const file = fileOf(answer);
+    expect([answer.status, dirname(file)]).toEqual([401, join(house.folder, "challenges")]);
+    expect([statSync(file).mode & 0o777, statSync(dirname(file)).mode & 0o777]).toEqual([0o640, 0o750]);
+    const secret = readFileSync(file, "utf8");
+    expect(await read(ask, "billing", await logIn(ask, "billing", secret))).toBe("200 the billing password");
+    expect(existsSync(file)).toBe(false);
+    await expect(logIn(ask, "billing", secret)).rejects.toThrow("401");
+    await expect(logIn(ask, "billing", "")).rejects.toThrow("401");
+  });
+
+  test("takes none after half a minute, and leaves no file of it", async () => {
+    const { ask, challenge, fileOf } = await open();
+    const file = fileOf(await challenge());
+    const secret = readFileSync(file, "utf8");
+    house.clock.advance(30_000);
+    await expect(logIn(ask, "billing", secret)).rejects.toThrow("401");
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test("makes few files at a time, and none for a page or without the header", async () => {
+    const { challenge } = await open();
+    await challenge({});
+    expect(readdirSync(join(house.folder, "challenges"))).toEqual([]);
+    expect((await challenge({ metadata: "true", origin: "https://evil.example" })).status).toBe(403);
+    const statuses: number[] = [];
+    for (let at = 0; at < 12; at += 1) statuses.push((await challenge()).status);
+    expect(statuses).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429]);
+    expect(readdirSync(join(house.folder, "challenges")).length).toBe(10);
+    house.clock.advance(1000);
+    expect((await challenge()).status).toBe(401);
+  });
+
+  test("empties its folder at the start, and takes no folder that is a link", async () => {
+    await open();
+    expect(readdirSync(join(house.folder, "challenges"))).toEqual([]);
+    symlinkSync(join(house.folder, "challenges"), join(house.folder, "linked"));
+    await expect(house.start(settings.replace("/challenges", "/linked"))).rejects.toThrow("configuration");
   });
 });
 

@@ -43,7 +43,7 @@ describe("the agent's file", () => {
     ["an unknown key below", `${primary}${app}colour = 1\n`, "apps.billing.colour: unknown setting"],
     ["no TOML", "[primary", "/etc/postern/agent.toml:1:"],
     ["a socket that others may use", `${primary}${app}mode = "0666"\n`, "closed to others"],
-    ["a port without a token", `${primary}[apps.a]\nrole = "host/a"\nlisten = "127.0.0.1:1"\n`, "expected token_file"],
+    ["a port without a token", `${primary}[apps.a]\nrole = "host/a"\nlisten = "127.0.0.1:1"\n`, "either token_file or challenge"],
     ["a port for the world", `${primary}[apps.a]\nrole = "host/a"\nlisten = "0.0.0.0:1"\ntoken_file = "/t"\n`, "127.0.0.1:PORT"],
     ["neither socket nor port", `${primary}[apps.a]\nrole = "host/a"\n`, "either socket or listen"],
     ["both", `${primary}${app}listen = "127.0.0.1:1"\ntoken_file = "/t"\n`, "either socket or listen"],
