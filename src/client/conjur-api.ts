@@ -130,6 +130,7 @@ export function createConjurApi(options: ConjurApiOptions): ConjurApi {
   return {
     async *resources() {
       let offset = 0;
+      let first: string | undefined;
       for (const size of pageSizes) {
         for (;;) {
           const path = `/resources/${part(account)}?limit=${size}&offset=${offset}`;
@@ -138,6 +139,10 @@ export function createConjurApi(options: ConjurApiOptions): ConjurApi {
           if (answer.status !== 200) throw refused(path, answer.status);
           const page = parsed(v.array(Resource), answer, path);
           if (page.length === 0) return;
+          // A server that knows no offset would give the same for ever.
+          if (page[0]?.id === first)
+            throw new PosternError({ code: "upstream_unavailable", upstream: base, because: "the same page of records twice" });
+          first = page[0]?.id;
           offset += page.length;
           yield page;
         }

@@ -67,6 +67,11 @@ describe("another Conjur", () => {
     expect(await idsOf(api.resources())).toHaveLength(250);
   });
 
+  test("is given up when it gives the same page for ever", async () => {
+    const { api } = serve(() => answerOf(200, records(3, 0)));
+    await expect(idsOf(api.resources())).rejects.toMatchObject({ failure: { because: "the same page of records twice" } });
+  });
+
   test("is logged in to again when a session ends early", async () => {
     const { api, logins } = serve((_path, count) => (count === 1 ? answerOf(401) : answerOf(200, { enabled: ["authn", "authn-jwt/ci"] })));
     expect(await api.enabledAuthenticators()).toEqual(["authn-jwt/ci"]);
