@@ -1,7 +1,7 @@
 /** Logins by JWT and by OpenID Connect against the shipped program, with a provider on loopback over TLS: in, out, rotation, outage, and what stays behind. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type FakeDirectory, type Person, startFakeDirectory } from "../support/fake-directory";
 import type { Members } from "../support/fake-issuer";
@@ -166,7 +166,7 @@ describe("a job with a JWT", () => {
   );
 
   test(
-    "is let in by a new key at once, while the provider is away, and not by a program that never met it",
+    "is let in by a new key at once, while the provider is away, over a restart too, and not by a program that never met it",
     async () => {
       issuer.rotate();
       expect((await logIn()).status).toBe(200);
@@ -174,6 +174,12 @@ describe("a job with a JWT", () => {
       issuer.trouble("down");
       expect((await logIn()).status).toBe(200);
       expect(await server.end("SIGTERM")).toBe(0);
+      server = await start();
+      // What the provider said is kept over a restart; the key that it gave up is not.
+      expect((await logIn()).status).toBe(200);
+      expect((await logIn(job({}, "former"))).status).toBe(401);
+      expect(await server.end("SIGTERM")).toBe(0);
+      rmSync(join(shell.folder, "data/issuers.json"));
       server = await start();
       expect((await logIn()).status).toBe(401);
       expect(await why()).toContain("✗ issuer_keys");
