@@ -15,6 +15,7 @@ import { openKeyring } from "../keyring/keyring";
 import { PosternError } from "../model/failures";
 import { parseAccount } from "../model/ids";
 import type { AuditLog, Clock, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
+import { createTurns } from "../model/turns";
 import { createHttpClient } from "../runtime/http-client";
 import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
 import { createMachineFiles } from "../runtime/machine-files";
@@ -26,7 +27,6 @@ import { createIdentityEndpoint } from "./identity-endpoint";
 import { createLine } from "./line";
 import { isLocalRequest } from "./loopback-rules";
 import { createLocalTrail, type LocalTrail } from "./trail";
-import { createTurns } from "./turns";
 
 export interface AgentDeps {
   readonly environment: Environment;

@@ -8,6 +8,7 @@ import { failureOf, PosternError } from "../model/failures";
 import { type AccountName, parseAccount, parseIdentifier, type ResourceId, type RoleId } from "../model/ids";
 import type { Clock, HttpClient, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
+import type { Turns } from "../model/turns";
 import type { Caller } from "../model/types";
 import { openChallengeFolder } from "../runtime/challenge-folder";
 import { type Challenges, createChallenges } from "./challenges";
@@ -17,7 +18,6 @@ import { createLocalCallers } from "./local-caller";
 import { createLocalCopy, type LocalCopy } from "./local-copy";
 import { createSecretCache, createStaleBounds, type SecretCache } from "./secret-cache";
 import type { LocalTrail } from "./trail";
-import type { Turns } from "./turns";
 import { createUpstream } from "./upstream";
 
 export interface RunningApp {

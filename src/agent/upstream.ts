@@ -9,7 +9,7 @@ import type { ConjurClient, ConjurSession, ConjurValue } from "../client/conjur-
 import { failureOf } from "../model/failures";
 import type { ResourceId } from "../model/ids";
 import type { Clock, MachineIdentity } from "../model/ports";
-import type { Turns } from "./turns";
+import type { Turns } from "../model/turns";
 
 export interface Upstream {
   /** Throws `unauthenticated` when the primary refuses the role itself, `forbidden` and `not_found` for the secret, `upstream_unavailable`. */

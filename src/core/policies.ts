@@ -10,8 +10,8 @@ import { type PolicyProblem, PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, type RoleId } from "../model/ids";
 import type { Authenticator } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
+import { createTurns } from "../model/turns";
 import type { Caller, Change, Instant } from "../model/types";
-import { atMost } from "./at-most";
 import type { Credentials } from "./credentials";
 import type { Demand, Gate } from "./gate";
 import type { Graph } from "./graph";
@@ -59,7 +59,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   const loading = new Set<RoleId>();
   const authenticators = knownAuthenticators(deps.authenticators);
 
-  const inPlace = atMost(plansAtOnce);
+  const inPlace = createTurns(plansAtOnce);
 
   /** Plans on the graph as it is when a place is free: while one waited, others may have changed it. */
   function plan(graph: () => Graph, account: AccountName, load: PolicyLoad, now: Instant) {

@@ -9,9 +9,10 @@ import type { FrontApp } from "../../src/fronts/front";
 import { PosternError } from "../../src/model/failures";
 import { parseId } from "../../src/model/ids";
 import type { Directory, HttpAnswer } from "../../src/model/ports";
-import type { AuditRecord, RequestContext } from "../../src/model/types";
+import type { RequestContext } from "../../src/model/types";
 import { explainDecision } from "../../src/server/explanation";
 import { quietEdge } from "../fronts/ask";
+import type { Outcome } from "./azure-house";
 import { createFakeWeb, createLogKeeper, type FakeWeb, jwkOf, type Members, signingKey, signToken } from "./fake-issuer";
 import { createHouse, createTestClock, type House, secret, seededRandom, startOfTime } from "./house";
 import { identityAnswer, stsUrl } from "./signed-request";
@@ -22,16 +23,6 @@ export interface Attempt {
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly from?: string;
-}
-
-/** What came back, and the lines that were written about it. */
-export interface Outcome {
-  readonly status: number;
-  readonly body: string;
-  readonly headers: Headers;
-  readonly lines: readonly AuditRecord[];
-  /** What `postern why` says of the last line; empty without one. */
-  readonly why: string;
 }
 
 export interface LoginHouse {

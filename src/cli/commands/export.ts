@@ -3,8 +3,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { adminOperations } from "../../client/admin-wire";
-import type { AdminClient } from "../../client/client";
-import { PosternError } from "../../model/failures";
+import type { AdminAnswer, AdminClient } from "../../client/client";
 import type { SecretBytes } from "../../model/secret-bytes";
 import { type Archive, newKeyText, sealArchive } from "../archive";
 import { type Cli, createCommand, onRun, optionOf, usage } from "../command";
@@ -26,52 +25,57 @@ export function exportCommand(cli: Cli): Command {
     .option("-o, --out-dir <folder>", "where to write (default: this folder)")
     .option("-l, --label <label>", "name of the file (default: one that nothing has)")
     .addHelpText("after", notes);
-  return onRun(command, cli, ({ io, print, withAdmin }) =>
+  return onRun(command, cli, ({ io, print, finish, withAdmin }) =>
     withAdmin(async (client, config) => {
       const folder = resolve(io.folder, optionOf(command, "outDir") ?? ".");
       const label = optionOf(command, "label") ?? `postern-${Buffer.from(cli.world.freshBytes(4)).toString("hex")}`;
       if (!/^[\w][\w.-]{0,99}$/u.test(label)) throw usage("--label", "letters, digits, dots and dashes");
       const file = resolve(folder, `${label}.archive`);
       if (io.exists(file)) throw usage("--label", `one that is not taken; ${file} is there`);
-      const names = config.account === undefined ? await allAccounts(client) : [config.account];
-      const accounts: Archive["accounts"] = [];
-      for (const name of names) accounts.push(await accountIn(client, name));
-
-      const keyFile = resolve(folder, "key");
-      if (!io.exists(keyFile)) io.writeSecretFile(keyFile, Buffer.from(newKeyText(cli.world.freshBytes)));
-      const keyText = Buffer.from(io.readFile(keyFile)).toString("utf8");
-      io.writeSecretFile(file, sealArchive({ accounts }, keyText, keyFile, cli.world.freshBytes));
-      const values = accounts.reduce((sum, each) => sum + Object.keys(each.values).length, 0);
-      print(
-        { file, key: keyFile, accounts: names, values },
-        `${names.length} accounts with ${values} values in ${file}, key in ${keyFile}\n`,
-      );
-      return exitCodes.done;
+      return finish(await readAccounts(client, config.account), (accounts) => {
+        if (accounts.length === 0) throw usage("--account", "an account: there is none to export");
+        const keyFile = resolve(folder, "key");
+        if (!io.exists(keyFile)) io.writeSecretFile(keyFile, Buffer.from(newKeyText(cli.world.freshBytes)));
+        // A key that others may read, or have put there, would give them every secret.
+        const [keyText = ""] = io.readLines(keyFile);
+        io.writeSecretFile(file, sealArchive({ accounts: [...accounts] }, keyText, keyFile, cli.world.freshBytes));
+        const names = accounts.map(({ name }) => name);
+        const values = accounts.reduce((sum, each) => sum + Object.keys(each.values).length, 0);
+        print(
+          { file, key: keyFile, accounts: names, values },
+          `${names.length} accounts with ${values} values in ${file}, key in ${keyFile}\n`,
+        );
+        return exitCodes.done;
+      });
     }),
   );
 }
 
-async function allAccounts(client: AdminClient): Promise<readonly string[]> {
-  const answer = await client.call(adminOperations.status, {});
-  if (!answer.ok) throw failed(answer.error.message);
-  if (answer.output.accounts.length === 0) throw failed("an account: there is none to export");
-  return answer.output.accounts;
+type Account = Archive["accounts"][number];
+
+/** The one that is named, or all there are. */
+async function readAccounts(client: AdminClient, only: string | undefined): Promise<AdminAnswer<readonly Account[]>> {
+  const status = await client.call(adminOperations.status, {});
+  if (!status.ok) return status;
+  const accounts: Account[] = [];
+  for (const name of only === undefined ? status.output.accounts : [only]) {
+    const read = await readAccount(client, name);
+    if (!read.ok) return read;
+    accounts.push(read.output);
+  }
+  return { ok: true, output: accounts };
 }
 
-async function accountIn(client: AdminClient, name: string): Promise<Archive["accounts"][number]> {
+async function readAccount(client: AdminClient, name: string): Promise<AdminAnswer<Account>> {
   const answer = await client.call(adminOperations.exportFacts, { account: name });
-  if (!answer.ok) throw failed(answer.error.message);
+  if (!answer.ok) return answer;
   const { valued, authenticators, ...facts } = answer.output;
   const values: Record<string, SecretBytes> = {};
   for (const id of valued) {
     const read = await client.call(adminOperations.getVariable, { id });
     // A value that ended or was removed meanwhile is no part of the account any more.
     if (read.ok) values[id] = read.output.value;
-    else if (read.error.code !== "not_found") throw failed(`${id}: ${read.error.message}`);
+    else if (read.error.code !== "not_found") return read;
   }
-  return { name, facts, values, authenticators };
-}
-
-function failed(message: string): PosternError {
-  return new PosternError({ code: "not_found", target: message });
+  return { ok: true, output: { name, facts, values, authenticators } };
 }

@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { processIo } from "../../../src/cli/io";
+import { sealAead, symmetricKey } from "../../../src/crypto/aead";
+import { PosternError } from "../../../src/model/failures";
 import { parseId } from "../../../src/model/ids";
+import type { AdminApp } from "../../../src/server/admin";
 import { type CliBench, createCliBench, createOperatedHouse, type OperatedHouse } from "../../support/cli-bench";
 import { textOf } from "../../support/house";
 
@@ -110,6 +117,58 @@ describe("postern export", () => {
     expect((await cli.run("export -l move")).code).toBe(2);
     expect(await cli.run("export -l again --account acme")).toMatchObject({ code: 0 });
     expect(cli.written.get("/home/op/key")).toBe(key);
+  });
+
+  test("refuses an archive whose maker put something else into it", async () => {
+    const keyText = "1".repeat(64);
+    const key = symmetricKey(Buffer.from(keyText, "hex"));
+    const mark = Buffer.from("POSTERN-ARCHIVE-1\n");
+    const context = {
+      purpose: "archive",
+      deployment: "",
+      account: "",
+      kind: "",
+      id: "",
+      version: 1,
+      scopeKey: "",
+      generation: 0,
+      revision: 0,
+    };
+    const bomb = Bun.gzipSync(new Uint8Array(513 * 2 ** 20), { level: 9 });
+    cli.bytesOf.set("/home/op/key", Buffer.from(keyText));
+    for (const inside of [new Uint8Array(2), Bun.gzipSync("no JSON"), Bun.gzipSync('{"accounts":[{"name":1}]}'), bomb]) {
+      cli.bytesOf.set(archive, Buffer.concat([mark, sealAead(key, new Uint8Array(12), inside, context)]));
+      const { code, err } = await cli.run(`import archive ${archive} --account acme`);
+      expect([code, err]).toEqual([2, expect.stringContaining("expected an archive of")]);
+    }
+  });
+
+  test("says why the server refuses, and ends as it does", async () => {
+    const absent = await cli.run("export --account nobody");
+    expect([absent.code, absent.err.split("\n")[0]]).toEqual([1, "postern: not found: account nobody (account)"]);
+    const refusal = { error: { code: "sealed", message: "sealed: locked" } };
+    const fetch: AdminApp["fetch"] = async (request, peer) =>
+      new URL(request.url).pathname === "/variables/get" ? Response.json(refusal, { status: 503 }) : operated.app.fetch(request, peer);
+    await fill();
+    const late = createCliBench(() => ({ ...operated.app, fetch }));
+    expect(await late.run("export")).toMatchObject({ code: 78, err: "postern: sealed: locked\n" });
+    expect([...cli.written.keys(), ...late.written.keys()]).toEqual([]);
+  });
+
+  test("takes no key that others may read or did write", () => {
+    const folder = mkdtempSync(join(tmpdir(), "postern-key-"));
+    try {
+      const path = join(folder, "key");
+      const { readLines } = processIo();
+      writeFileSync(path, `${"1".repeat(64)}\n`, { mode: 0o600 });
+      expect(readLines(path)).toEqual(["1".repeat(64)]);
+      for (const mode of [0o644, 0o640, 0o620, 0o602]) {
+        chmodSync(path, mode);
+        expect(() => readLines(path)).toThrow(PosternError);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test.each([

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createAuthenticators } from "../../../../src/authenticators/registry";
 import type { DraftRecord } from "../../../../src/core/policy/draft";
 import { findInAnnotations, knownAuthenticators } from "../../../../src/core/policy/findings";
-import { parseId } from "../../../../src/model/ids";
+import { parseId, parseRoleId } from "../../../../src/model/ids";
 import { createFakeWeb, createLogKeeper, createTestClock, noDirectory, steadyRandom } from "../../../support/fake-issuer";
 import { createLoads } from "./loads";
 
@@ -69,11 +69,18 @@ describe("annotations of a loaded policy", () => {
     ],
   ])("in a form that does not count are findings: %s", (annotation, message, advice) => {
     const [name = "", value = ""] = annotation.split(/: ?/u);
-    const record = {
+    const at = { line: 4, column: 5 };
+    const owner = parseRoleId("acme:policy:root");
+    const record: DraftRecord = {
+      ...at,
       id: parseId("acme:host:x"),
       kind: "host",
-      annotations: [{ name, value, line: 4, column: 5 }],
-    } as unknown as DraftRecord;
+      identifier: "x",
+      owner,
+      ownerAt: at,
+      scope: owner,
+      annotations: [{ name, value, ...at }],
+    };
     const { findings } = findInAnnotations([record], knownAuthenticators(builtIn));
     expect(findings).toEqual([{ message, line: 4, column: 5, advice: expect.stringContaining(advice) }]);
   });

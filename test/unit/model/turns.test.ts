@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createTurns } from "../../../src/agent/turns";
+import { createTurns } from "../../../src/model/turns";
 
 test("no more run at once than may, all get their turn in order, and a failure frees its place", async () => {
   const turns = createTurns(3);
