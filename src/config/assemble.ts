@@ -64,6 +64,7 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     jwtMayLackIssuer: said.jwt_ignore_missing_issuer ?? false,
     hostFactories: said.host_factories ?? true,
     hostFactoryConfinement: said.host_factory_confinement ?? "related",
+    ...(said["vault.account"] === undefined ? {} : { pathAccount: said["vault.account"] }),
     limits: limitsOf(said),
   };
 }

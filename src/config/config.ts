@@ -89,6 +89,8 @@ export interface Config {
   readonly hostFactories: boolean;
   /** Where factories may make hosts: below their own policy, anywhere but below unrelated ones (the default), or, as Conjur's do, anywhere. */
   readonly hostFactoryConfinement: "own" | "related" | "none";
+  /** The account behind the paths of Vault; absent: the only one there is. */
+  readonly pathAccount?: string;
   readonly limits: {
     readonly bodyBytes: number;
     readonly policyBytes: number;

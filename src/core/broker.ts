@@ -18,6 +18,7 @@ import { createHosts } from "./hosts";
 import { createIdentify } from "./identify";
 import { createImports } from "./imports";
 import { createLogin } from "./login";
+import { createPaths } from "./mounts/paths";
 import type { Broker, Operator } from "./operations";
 import { createPolicies } from "./policies";
 import type { PlanInput, PlanOutput } from "./policy/task";
@@ -61,6 +62,8 @@ export interface BrokerSettings {
   readonly hostFactoryConfinement?: HostFactoryConfinement;
   /** When false, only hosts with the annotation `authn/api-key: true` get an API key. Default true. */
   readonly apiKeysByDefault?: boolean;
+  /** The account behind the paths of mounts; absent: the only one there is. */
+  readonly pathAccount?: string;
 }
 
 export interface BrokerParts {
@@ -119,7 +122,10 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const factories = createHostFactories({ projection, gate, credentials, confinement: settings.hostFactoryConfinement ?? "related" });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
+  const paths = createPaths({ projection, gate, store, random, accountName: settings.pathAccount });
+
   const broker: Broker = {
+    paths,
     identify: createIdentify({ sessions, gate, meter, clock }),
     read: secrets.read,
     readMany: secrets.readMany,

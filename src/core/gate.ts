@@ -7,6 +7,7 @@
 
 import { type Failure, failureOf, PosternError } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
+import type { PathAccess } from "../model/paths";
 import type { AuditLog, Meter } from "../model/ports";
 import type { AuditRecord, Caller, DecisionId, RequestContext, RowsChanged } from "../model/types";
 import { explainRefusal } from "./explain";
@@ -24,7 +25,13 @@ export interface Demand {
   /** For operations on many things at once: how many the one line stands for. */
   readonly count?: number;
   /** What the line also tells, of something that is not decided on: what a check asked about. */
-  readonly about?: Pick<AuditRecord, "resource" | "privilege" | "authenticator">;
+  readonly about?: Pick<AuditRecord, "resource" | "privilege" | "authenticator" | "path">;
+  /** Decided by the path rules that the caller carries instead of by the graph; a `resource` beside it is for the audit alone. */
+  readonly access?: PathAccess;
+  /** Of an `access` that writes: whether what it writes is there already. Absent: it is taken for an update. */
+  readonly exists?: (graph: Graph) => boolean;
+  /** Decided by the graph, and refused all the same where a path rule of the caller denies this. */
+  readonly unless?: PathAccess;
   /** Decided on this graph instead of the present one. */
   readonly graph?: Graph;
   /** What else must hold; throws the refusal. Asked after the privilege. */
@@ -59,8 +66,10 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
   /** The rule that allows the demand, as text; throws the refusal. */
   function decide(graph: Graph, caller: Caller, demand: Demand): string | undefined {
     const { resource, privilege } = demand;
+    if (demand.access !== undefined) return decideByPath(graph, caller, demand, demand.access);
     if (resource === undefined) return undefined;
     projection.assertSound(caller.account);
+    if (demand.unless !== undefined) assertNotDenied(caller, demand.unless);
     const rule = privilege === undefined ? undefined : graph.permits(caller.role, privilege, resource);
     if (rule !== undefined) {
       demand.requires?.();
@@ -75,14 +84,33 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
     throw new PosternError(failure);
   }
 
+  function decideByPath(graph: Graph, caller: Caller, demand: Demand, access: PathAccess): string {
+    projection.assertSound(caller.account);
+    const exists = access.action !== "write" || (demand.exists?.(graph) ?? true);
+    const verdict = caller.rights?.verdict(access, exists);
+    if (verdict === undefined) throw refusedPath("no_path_rights", "the caller carries no path rules");
+    if (!verdict.allowed) throw refusedPath(verdict.because, verdict.detail, verdict.remedy);
+    demand.requires?.();
+    return verdict.rule;
+  }
+
+  /** Without rules there is nothing that could deny. */
+  function assertNotDenied({ rights }: Caller, access: PathAccess): void {
+    const verdict = rights?.verdict(access, true);
+    if (verdict?.allowed === false && verdict.because === "path_denied") throw refusedPath(verdict.because, verdict.detail, verdict.remedy);
+  }
+
   function line(caller: Caller, demand: Demand, revision: number): Draft {
     const { operation, resource, privilege, version, count, about } = demand;
+    const path = (demand.access ?? demand.unless)?.path;
     const { context, role, account } = caller;
     const record: Draft = { decision: nextDecision(), at: context.now, operation, allowed: true, context, role, account, revision };
     if (resource !== undefined) record.resource = resource;
     if (privilege !== undefined) record.privilege = privilege;
     if (version !== undefined) record.version = version;
     if (count !== undefined) record.count = count;
+    if (path !== undefined) record.path = path;
+    if (caller.token !== undefined && caller.token.accessor !== "") record.accessor = caller.token.accessor;
     return about === undefined ? record : { ...record, ...about };
   }
 
@@ -154,6 +182,11 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
       meter.decision(about.operation, true);
     },
   };
+}
+
+function refusedPath(because: string, detail: string, remedy?: string): PosternError {
+  const failure: Failure = { code: "forbidden", because, checks: [{ check: because, ok: false, detail }] };
+  return new PosternError(remedy === undefined ? failure : { ...failure, remedy });
 }
 
 function ruleText(rule: Rule): string {

@@ -26,6 +26,7 @@ import type { BranchOperations } from "./branch-operations";
 import type { ExportedAccount } from "./exports";
 import type { HostFactoryOperations } from "./host-factory-operations";
 import type { ImportedFacts, ImportOutcome } from "./imports";
+import type { PathOperations } from "./mounts/operations";
 import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
 import type { RightsDifference } from "./policy/rights";
@@ -35,6 +36,7 @@ export type * from "./branch-operations";
 export type { ExportedAccount } from "./exports";
 export type * from "./host-factory-operations";
 export type { ImportedFacts, ImportOutcome } from "./imports";
+export type * from "./mounts/operations";
 export type { Judgement } from "./policy/assertions";
 export type { RecordState } from "./policy/effect";
 export type { RightGroup, RightsDifference } from "./policy/rights";
@@ -203,6 +205,8 @@ export interface SecretReader {
 }
 
 export interface Broker extends SecretReader, AuthenticatorOperations, BranchOperations, HostFactoryOperations {
+  /** What is done by path: mounts, and what is kept and who logs in at them. */
+  readonly paths: PathOperations;
   login(request: LoginRequest, context: RequestContext): Promise<Session>;
   /** The API key of a role that shows its password or API key. Throws `unauthenticated`. */
   exchangeForApiKey(proof: BasicProof, context: RequestContext): Promise<SecretBytes>;

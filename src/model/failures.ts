@@ -17,6 +17,8 @@ interface FailureBase {
   readonly checks?: readonly Check[];
   /** The smallest change of policy that would have allowed it, as policy text. For the audit. */
   readonly remedy?: string;
+  /** What the caller may be told of it as a sentence, where a protocol's clients know it by the words: `role is required`. Never a credential. */
+  readonly says?: string;
 }
 
 /** Where in a policy text something is wrong. Lines and columns count from 1. */

@@ -3,6 +3,7 @@
  */
 
 import type { AccountName, ResourceId, RoleId } from "./ids";
+import type { PathRights } from "./paths";
 import type { SecretBytes } from "./secret-bytes";
 
 /** A point in time: milliseconds since 1970-01-01 UTC. */
@@ -198,8 +199,21 @@ export interface Caller {
   /** When the proof was accepted, and until when it counts. */
   readonly issuedAt: Instant;
   readonly expiresAt: Instant;
-  /** How the role was proven: `session`, `operator` (the admin socket). */
-  readonly proof: "session" | "operator";
+  /** How the role was proven: `session`, `token` (a stored one), `operator` (the admin socket). */
+  readonly proof: "session" | "token" | "operator";
+  /** What the caller may do by path. Absent: nothing. */
+  readonly rights?: PathRights;
+  /** The stored token that was shown. */
+  readonly token?: HeldToken;
+}
+
+/** How a token is known: never the token itself. */
+export interface HeldToken {
+  /** Lower-case hex digest, its key in the store; of a batch token of its text. */
+  readonly digest: string;
+  /** Empty for a batch token. */
+  readonly accessor: string;
+  readonly kind: "service" | "batch";
 }
 
 /** One check on the way to a decision, in the order made. The first with `ok: false` decided. */
@@ -228,6 +242,10 @@ export interface AuditRecord {
   readonly authenticator?: string;
   readonly account?: string;
   readonly resource?: ResourceId;
+  /** Where something was asked for by path: `secret/data/app`. */
+  readonly path?: string;
+  /** Which token asked, by its accessor. */
+  readonly accessor?: string;
   readonly version?: number;
   readonly privilege?: string;
   /** How many resources one line stands for, when it is not one. */

@@ -154,6 +154,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       usersInRootPolicyOnly: config.usersInRootPolicyOnly,
       apiKeysByDefault: config.apiKeysByDefault,
       hostFactoryConfinement: config.hostFactoryConfinement,
+      ...(config.pathAccount === undefined ? {} : { pathAccount: config.pathAccount }),
     },
   });
   const stopWatching = watchClock(clock, metrics, logger);

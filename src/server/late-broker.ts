@@ -3,11 +3,12 @@
  * it is unsealed the same objects work. So listeners can stand from the first moment, and say why they serve nothing.
  */
 
-import type { Broker, Operator } from "../core/broker";
+import type { Broker, Operator, PathOperations } from "../core/broker";
 
 /** `broker` throws `sealed` until there is one. */
 export function lateBroker(broker: () => Broker): Broker {
   return {
+    paths: latePaths(() => broker().paths),
     identify: (presented, context) => broker().identify(presented, context),
     // No promise of its own around the busiest of them: it may throw at once, as `identify` does.
     read: (caller, secret) => broker().read(caller, secret),
@@ -58,6 +59,15 @@ export function lateBroker(broker: () => Broker): Broker {
     invitations: async (account, authenticator) => broker().invitations(account, authenticator),
     setAuthenticatorEnabled: async (caller, ref, enabled) => broker().setAuthenticatorEnabled(caller, ref, enabled),
     authenticatorStatus: async (caller, ref) => broker().authenticatorStatus(caller, ref),
+  };
+}
+
+/** Each noun is looked up when it is asked, so that the whole may be handed on before there is any. */
+function latePaths(paths: () => PathOperations): PathOperations {
+  return {
+    get mounts() {
+      return paths().mounts;
+    },
   };
 }
 

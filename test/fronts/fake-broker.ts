@@ -109,6 +109,9 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
     return role;
   };
   return {
+    get paths(): Broker["paths"] {
+      throw fail({ code: "internal", what: "paths are tried over a whole core" });
+    },
     identify(presented, context) {
       const text = Buffer.from(presented.token.reveal()).toString();
       const role = /^\{"role":"([^"]+)"\}$/.exec(text)?.[1];

@@ -1,0 +1,15 @@
+/**
+ * What the broker can do by path: mounts, and what is kept and who logs in at them. One member for each noun; the door that re-exports these types is
+ * `core/broker.ts`.
+ *
+ * Operations take the caller and what they are about to do at which path (`PathAccess`); the gate judges that by the rules the caller carries.
+ */
+
+import type { MountOperations } from "./mounts";
+
+export type * from "../../model/paths";
+export type * from "./mounts";
+
+export interface PathOperations {
+  readonly mounts: MountOperations;
+}
