@@ -103,7 +103,12 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     types: deps.authenticators.map(({ type }) => type),
   });
   const login = createLogin({ projection, gate, sessions, credentials, authenticators, meter });
-  const secrets = createSecrets({ projection, gate, store, versionsKept: settings.secretVersionsKept });
+  const secrets = createSecrets({
+    projection,
+    gate,
+    store,
+    keeping: () => ({ versionsKept: settings.secretVersionsKept, casRequired: false }),
+  });
   const hosts = createHosts({ projection, gate, login, credentials, store });
   const policies = createPolicies({
     projection,

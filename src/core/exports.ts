@@ -2,11 +2,12 @@
 
 import { PosternError } from "../model/failures";
 import { type AccountName, isRoleId, type ResourceId } from "../model/ids";
-import type { RequestContext } from "../model/types";
+import type { Instant, RequestContext } from "../model/types";
 import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { ImportedFacts } from "./imports";
 import type { Projection } from "./projection";
+import { isReadable } from "./secret-versions";
 
 export interface ExportedAccount {
   readonly facts: ImportedFacts;
@@ -29,14 +30,14 @@ export function createExports({ projection, gate }: ExportsDeps) {
       if (graph.account(account) === undefined)
         throw new PosternError({ code: "not_found", target: `account ${account}`, because: "account" });
       await gate.accept(context, about);
-      return accountOf(graph, account);
+      return accountOf(graph, account, context.now);
     } catch (error) {
       throw await gate.refuse(context, about, error);
     }
   };
 }
 
-function accountOf(graph: Graph, account: AccountName): ExportedAccount {
+function accountOf(graph: Graph, account: AccountName, now: Instant): ExportedAccount {
   const resources = [...graph.resources(account)];
   const ids = resources.map(({ id }) => id);
   const roles = ids.filter(isRoleId);
@@ -48,7 +49,10 @@ function accountOf(graph: Graph, account: AccountName): ExportedAccount {
       annotations: ids.flatMap((id) => [...graph.annotations(id)]),
       restrictions: roles.flatMap((role) => graph.restriction(role) ?? []),
     },
-    valued: ids.filter((id) => graph.secretVersions(id).length > 0),
+    valued: ids.filter((id) => {
+      const newest = graph.secretVersions(id).at(-1);
+      return newest !== undefined && isReadable(newest, now);
+    }),
     authenticators: [...graph.authenticatorSwitches()]
       .filter((each) => each.account === account && each.enabled)
       .map(({ authenticator }) => authenticator),

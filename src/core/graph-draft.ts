@@ -17,8 +17,10 @@ import type {
   Resource,
   Revision,
   SecretExpiry,
+  SecretRules,
   SecretVersionInfo,
 } from "../model/types";
+import { addToFolders, type FolderEntry, removeFromFolders } from "./folders";
 import type { Grouped } from "./grouped";
 import type { PersistentMap } from "./persistent-map";
 import { publicKeyUser } from "./policy/public-keys";
@@ -39,6 +41,9 @@ export interface GraphTables {
   readonly restrictions: PersistentMap<NetworkRestriction>;
   readonly credentials: PersistentMap<Credential>;
   readonly secretVersions: PersistentMap<readonly SecretVersionInfo[]>;
+  readonly secretRules: PersistentMap<SecretRules>;
+  /** Variables that have versions or rules, by folder. */
+  readonly folders: Grouped<FolderEntry>;
   readonly secretExpiries: PersistentMap<SecretExpiry>;
   /** By the user whose keys they are, who need not exist. */
   readonly publicKeys: Grouped<ResourceId>;
@@ -77,6 +82,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
   const restrictions = tables.restrictions.draft();
   const credentials = tables.credentials.draft();
   const secretVersions = tables.secretVersions.draft();
+  const secretRules = tables.secretRules.draft();
+  const folders = tables.folders.draft();
   const secretExpiries = tables.secretExpiries.draft();
   const publicKeys = tables.publicKeys.draft();
   const policyVersions = tables.policyVersions.draft();
@@ -115,6 +122,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
     for (const permit of permitsByResource.of(id)) removePermit(permit);
     annotations.deleteGroup(id);
     secretVersions.delete(id);
+    secretRules.delete(id);
+    leaveFolder(id);
     secretExpiries.delete(id);
     if (kindOf(id) === "public_key") publicKeys.delete(userOfKey(id), id);
     if (isRoleId(id)) removeRole(id);
@@ -144,6 +153,27 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
   function putSecretVersion(info: SecretVersionInfo): void {
     const kept = (secretVersions.get(info.resource) ?? []).filter((each) => each.version !== info.version);
     secretVersions.set(info.resource, [...kept, info].sort(byVersion));
+    enterFolder(info.resource);
+  }
+
+  function putVersionState({ resource, version, deletesAt, destroyed }: Extract<Change, { readonly type: "put_version_state" }>): void {
+    const state = { ...(deletesAt === undefined ? {} : { deletesAt }), ...(destroyed === true ? { destroyed } : {}) };
+    const next = (secretVersions.get(resource) ?? []).map((each): SecretVersionInfo => {
+      if (each.version !== version || each.destroyed === true) return each;
+      const { createdAt, revision } = each;
+      return { resource, version, createdAt, revision, ...state };
+    });
+    secretVersions.set(resource, next);
+  }
+
+  function enterFolder(id: ResourceId): void {
+    if (kindOf(id) === "variable") addToFolders(folders, id);
+  }
+
+  /** Unless there is still something of it. */
+  function leaveFolder(id: ResourceId): void {
+    if (kindOf(id) !== "variable" || secretRules.get(id) !== undefined || (secretVersions.get(id)?.length ?? 0) > 0) return;
+    removeFromFolders(folders, id);
   }
 
   function apply(change: Change, revision: Revision): void {
@@ -204,8 +234,20 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
       case "remove_secret_version": {
         const rest = (secretVersions.get(change.resource) ?? []).filter((each) => each.version !== change.version);
         secretVersions.set(change.resource, rest);
+        leaveFolder(change.resource);
         return;
       }
+      case "put_version_state":
+        putVersionState(change);
+        return;
+      case "put_secret_rules":
+        secretRules.set(change.rules.resource, change.rules);
+        enterFolder(change.rules.resource);
+        return;
+      case "remove_secret_rules":
+        secretRules.delete(change.resource);
+        leaveFolder(change.resource);
+        return;
       case "put_secret_expiry":
         secretExpiries.set(change.expiry.resource, change.expiry);
         return;
@@ -252,6 +294,8 @@ export function createGraphDraft(tables: GraphTables): GraphDraft {
       restrictions: restrictions.done(),
       credentials: credentials.done(),
       secretVersions: secretVersions.done(),
+      secretRules: secretRules.done(),
+      folders: folders.done(),
       secretExpiries: secretExpiries.done(),
       publicKeys: publicKeys.done(),
       policyVersions: policyVersions.done(),

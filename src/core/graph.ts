@@ -20,9 +20,11 @@ import type {
   Resource,
   Revision,
   SecretExpiry,
+  SecretRules,
   SecretVersionInfo,
 } from "../model/types";
 import { type Closures, createClosures, type HeldRoles } from "./closures";
+import { type FolderEntry, folderEntryKey } from "./folders";
 import { createGraphDraft, type GraphTables, grantKey, permitKey, switchKey } from "./graph-draft";
 import { emptyGrouped } from "./grouped";
 import { emptyMap } from "./persistent-map";
@@ -56,8 +58,11 @@ export interface Graph {
   annotation(resource: ResourceId, name: string): Annotation | undefined;
   restriction(role: RoleId): NetworkRestriction | undefined;
   credential(role: RoleId): Credential | undefined;
-  /** Kept versions, oldest first. */
+  /** Kept versions and those that were destroyed, oldest first. */
   secretVersions(resource: ResourceId): readonly SecretVersionInfo[];
+  secretRules(resource: ResourceId): SecretRules | undefined;
+  /** What lies directly in a folder of variables that have versions or rules, in no order: of `acme:variable:secret/app`, the key `acme:variable:secret/app/db`. */
+  folder(folder: string): Iterable<FolderEntry>;
   secretExpiry(resource: ResourceId): SecretExpiry | undefined;
   /** The public key resources of a user. */
   publicKeysOf(user: RoleId): Iterable<ResourceId>;
@@ -106,6 +111,8 @@ function emptyTables(): GraphTables {
     restrictions: emptyMap(),
     credentials: emptyMap(),
     secretVersions: emptyMap(),
+    secretRules: emptyMap(),
+    folders: emptyGrouped<FolderEntry>(folderEntryKey),
     secretExpiries: emptyMap(),
     publicKeys: emptyGrouped<ResourceId>((id) => id),
     policyVersions: emptyMap(),
@@ -190,6 +197,8 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Closures):
     restriction: (role) => tables.restrictions.get(role),
     credential: (role) => tables.credentials.get(role),
     secretVersions: (resource) => tables.secretVersions.get(resource) ?? [],
+    secretRules: (resource) => tables.secretRules.get(resource),
+    folder: (folder) => tables.folders.of(folder),
     secretExpiry: (resource) => tables.secretExpiries.get(resource),
     publicKeysOf: (user) => tables.publicKeys.of(user),
     policyVersions: (policy) => tables.policyVersions.get(policy) ?? [],

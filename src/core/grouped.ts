@@ -17,6 +17,7 @@ export interface Grouped<Value> {
 export interface GroupedDraft<Value> {
   /** A copy of the members, safe to change the group by. */
   of(group: string): Value[];
+  count(group: string): number;
   find(group: string, key: string): Value | undefined;
   set(group: string, value: Value): void;
   delete(group: string, key: string): void;
@@ -43,11 +44,7 @@ export function emptyGrouped<Value>(keyOf: (value: Value) => string): Grouped<Va
 function makeGrouped<Value>(groups: PersistentMap<Group<Value>>, keyOf: (value: Value) => string): Grouped<Value> {
   return {
     of: (group) => members(groups.get(group)),
-    count(group) {
-      const found = groups.get(group);
-      if (found === undefined) return 0;
-      return found.large === undefined ? found.list.length : found.large.size;
-    },
+    count: (group) => countOf(groups.get(group)),
     find: (group, key) => findIn(groups.get(group), key, keyOf),
     groups: () => groups.keys(),
     draft: () => makeDraft(groups, keyOf),
@@ -69,6 +66,10 @@ function makeDraft<Value>(base: PersistentMap<Group<Value>>, keyOf: (value: Valu
 
   return {
     of: (group) => [...(open.get(group)?.values() ?? members(groups.get(group)))],
+    count(group) {
+      const draft = open.get(group);
+      return draft === undefined ? countOf(groups.get(group)) : draft.size;
+    },
     find(group, key) {
       const draft = open.get(group);
       return draft === undefined ? findIn(groups.get(group), key, keyOf) : draft.get(key);
@@ -113,6 +114,11 @@ function makeDraft<Value>(base: PersistentMap<Group<Value>>, keyOf: (value: Valu
       return makeGrouped(groups.done(), keyOf);
     },
   };
+}
+
+function countOf<Value>(group: Group<Value> | undefined): number {
+  if (group === undefined) return 0;
+  return group.large === undefined ? group.list.length : group.large.size;
 }
 
 function members<Value>(group: Group<Value> | undefined): Iterable<Value> {

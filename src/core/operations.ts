@@ -141,7 +141,7 @@ export interface ResourceView {
   readonly resource: Resource;
   readonly permits: readonly Permit[];
   readonly annotations: readonly Annotation[];
-  /** Of a variable: kept versions, oldest first. */
+  /** Of a variable: the versions that can be read, oldest first. */
   readonly secretVersions: readonly SecretVersionInfo[];
   /** Of a variable: the version that is due to be replaced, and since when. */
   readonly secretExpiry?: SecretExpiry;

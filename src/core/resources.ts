@@ -8,6 +8,7 @@ import type { Gate } from "./gate";
 import type { Graph } from "./graph";
 import type { Page, ResourceQuery, ResourceView } from "./operations";
 import type { Projection } from "./projection";
+import { isReadable } from "./secret-versions";
 import { byText, sortedPage } from "./sorted-page";
 
 export interface Resources {
@@ -46,7 +47,7 @@ export function createResources({ projection, gate, store }: ResourcesDeps): Res
       resource,
       permits: [...graph.permitsOn(id)],
       annotations: [...graph.annotations(id)],
-      secretVersions: graph.secretVersions(id),
+      secretVersions: graph.secretVersions(id).filter((each) => isReadable(each, caller.context.now)),
       ...(expiry === undefined ? {} : { secretExpiry: expiry }),
       policyVersions: isPolicy ? await textsOf(graph, caller, id) : [],
       restrictedTo: isRoleId(id) ? (graph.restriction(id)?.networks ?? []) : [],

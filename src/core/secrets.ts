@@ -1,4 +1,4 @@
-/** Secrets and their versions: read and written by the gate's leave. The newest twenty versions are kept. */
+/** Secrets and their versions: read and written by the gate's leave. How many versions are kept is said by the place where a secret lives. */
 
 import { constantTimeEqual } from "../crypto/digest";
 import { PosternError } from "../model/failures";
@@ -11,6 +11,7 @@ import type { Graph } from "./graph";
 import type { SecretRef, SecretVersion } from "./operations";
 import { parsePublicKeyLine } from "./policy/public-keys";
 import type { Projection } from "./projection";
+import { isReadable, type Keeping, nextVersion, readableVersion } from "./secret-versions";
 
 export interface Secrets {
   read(caller: Caller, secret: SecretRef): Promise<SecretVersion>;
@@ -18,7 +19,7 @@ export interface Secrets {
   write(caller: Caller, id: ResourceId, value: SecretBytes): Promise<void>;
   expire(caller: Caller, id: ResourceId): Promise<void>;
   publicKeys(id: ResourceId): readonly string[];
-  /** The changes that make `value` the newest version and drop the oldest beyond those kept; none when it already is. */
+  /** The changes that make `value` the newest version and drop the oldest beyond those kept; none when it already is. Throws `malformed` (because `cas_required`). */
   successor(graph: Graph, id: ResourceId, value: SecretBytes, now: Instant): readonly Change[];
 }
 
@@ -26,31 +27,30 @@ export interface SecretsDeps {
   readonly projection: Projection;
   readonly gate: Gate;
   readonly store: Pick<Store, "secretValue">;
-  readonly versionsKept: number;
+  readonly keeping: (graph: Graph, id: ResourceId) => Keeping;
 }
 
-export function createSecrets({ projection, gate, store, versionsKept }: SecretsDeps): Secrets {
-  function open(graph: Graph, { id, version }: SecretRef): SecretVersion {
-    const versions = graph.secretVersions(id);
-    const info = version === undefined ? versions.at(-1) : versions.find((each) => each.version === version);
-    const value = info === undefined ? undefined : store.secretValue(id, info.version);
-    if (info === undefined || value === undefined)
-      throw new PosternError({ code: "not_found", target: id, empty: true, because: "no_value" });
+export function createSecrets({ projection, gate, store, keeping }: SecretsDeps): Secrets {
+  function open(graph: Graph, { id, version }: SecretRef, now: Instant): SecretVersion {
+    const info = readableVersion(graph, id, version, now);
+    const value = store.secretValue(id, info.version);
+    if (value === undefined) throw new PosternError({ code: "not_found", target: id, empty: true, because: "no_value" });
     const mimeType = graph.annotation(id, "conjur/mime_type")?.value;
     const opened = { id, version: info.version, createdAt: info.createdAt, value };
     return mimeType === undefined ? opened : { ...opened, mimeType };
   }
 
   function successor(graph: Graph, id: ResourceId, value: SecretBytes, now: Instant): readonly Change[] {
-    const versions = graph.secretVersions(id);
-    const newest = versions.at(-1);
-    const present = newest === undefined ? undefined : store.secretValue(id, newest.version);
+    const newest = graph.secretVersions(id).at(-1);
+    // One that is not given out is not there to be equal to: the value is wanted back.
+    const present = newest === undefined || !isReadable(newest, now) ? undefined : store.secretValue(id, newest.version);
     if (present !== undefined && constantTimeEqual(present.reveal(), value.reveal())) return [];
-    const dropped = versions.slice(0, Math.max(0, versions.length + 1 - versionsKept));
-    return [
-      { type: "put_secret_version", resource: id, version: (newest?.version ?? 0) + 1, createdAt: now, value },
-      ...dropped.map(({ version }): Change => ({ type: "remove_secret_version", resource: id, version })),
-    ];
+    const kept = keeping(graph, id);
+    if (kept.casRequired) {
+      const expected = "a write that names the version it follows, which this secret demands";
+      throw new PosternError({ code: "malformed", where: "value", expected, kind: "argument", because: "cas_required" });
+    }
+    return nextVersion(graph, id, value, { now, keeping: kept });
   }
 
   return {
@@ -59,7 +59,7 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
     read(caller, secret) {
       const demand = { operation: "secret.read", resource: secret.id, privilege: "execute" };
       return gate.release(caller, secret.version === undefined ? demand : { ...demand, version: secret.version }, (graph) =>
-        open(graph, secret),
+        open(graph, secret, caller.context.now),
       );
     },
 
@@ -72,7 +72,7 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
       const found = new Map<ResourceId, SecretVersion>();
       for (const id of ordered) {
         const version = await gate.release(caller, { operation: "secret.read", resource: id, privilege: "execute", graph }, () =>
-          open(graph, { id }),
+          open(graph, { id }, caller.context.now),
         );
         found.set(id, version);
       }
@@ -83,9 +83,8 @@ export function createSecrets({ projection, gate, store, versionsKept }: Secrets
       const { now } = caller.context;
       return gate.change(caller, { operation: "secret.expire", resource: id, privilege: "update" }, () =>
         projection.write(accountOf(id), now, (graph) => {
-          const newest = graph.secretVersions(id).at(-1);
-          if (newest === undefined) throw new PosternError({ code: "not_found", target: id, empty: true, because: "no_value" });
-          const expiry = { resource: id, version: newest.version, expiresAt: now };
+          const { version } = readableVersion(graph, id, undefined, now);
+          const expiry = { resource: id, version, expiresAt: now };
           return { changes: [{ type: "put_secret_expiry", expiry }], result: undefined };
         }),
       );

@@ -94,6 +94,24 @@ export interface SecretVersionInfo {
   readonly version: number;
   readonly createdAt: Instant;
   readonly revision: Revision;
+  /** From then on it is not given out, until it is put back; may lie in the future. */
+  readonly deletesAt?: Instant;
+  /** Its value is gone for good; what remains is that there was one. */
+  readonly destroyed?: true;
+}
+
+/** What one secret was set to about its versions, beside what the place where it lives says. Absent members leave it to that place. */
+export interface SecretRules {
+  readonly resource: ResourceId;
+  readonly createdAt: Instant;
+  readonly updatedAt: Instant;
+  readonly versionsKept?: number;
+  /** A write must name the version that it follows. */
+  readonly casRequired?: true;
+  /** So long after it was written, a version is deleted. */
+  readonly deleteAfterSeconds?: number;
+  /** What its keepers noted of it, for themselves: `{ "owner": "payments" }`. No rights follow from it. */
+  readonly customMetadata?: Readonly<Record<string, string>>;
 }
 
 /** That a version's value is due to be replaced. Told to those who look; it stops no reading. */
@@ -133,7 +151,7 @@ export type Change =
   | { readonly type: "put_account"; readonly account: Account }
   | { readonly type: "remove_account"; readonly account: AccountName }
   | { readonly type: "put_resource"; readonly resource: Resource }
-  /** Removes the resource and everything that hangs on it: grants and permits both ways, annotations, restriction, credential, versions, host-factory tokens. Not what it owns. */
+  /** Removes the resource and everything that hangs on it: grants and permits both ways, annotations, restriction, credential, versions, rules, host-factory tokens. Not what it owns. */
   | { readonly type: "remove_resource"; readonly id: ResourceId }
   | { readonly type: "put_grant"; readonly grant: Grant }
   | { readonly type: "remove_grant"; readonly role: RoleId; readonly member: RoleId; readonly ownership: boolean }
@@ -158,7 +176,18 @@ export type Change =
       readonly revision?: Revision;
       readonly value?: SecretBytes;
     }
+  /** Removes the version with its state: as if it had never been, but that its number is not given again while a later one is kept. */
   | { readonly type: "remove_secret_version"; readonly resource: ResourceId; readonly version: number }
+  /** Says all that holds of the version's state; a version that is not there has none. `destroyed` removes the sealed value, and no later state brings it back. */
+  | {
+      readonly type: "put_version_state";
+      readonly resource: ResourceId;
+      readonly version: number;
+      readonly deletesAt?: Instant;
+      readonly destroyed?: true;
+    }
+  | { readonly type: "put_secret_rules"; readonly rules: SecretRules }
+  | { readonly type: "remove_secret_rules"; readonly resource: ResourceId }
   /** One for each resource: the next replaces it, and removing the resource removes it. */
   | { readonly type: "put_secret_expiry"; readonly expiry: SecretExpiry }
   /** `text` is present on the way in only. `textRevision` is filled in by the store when there was one. */

@@ -30,9 +30,22 @@ export function decodeChanges(body: Buffer): readonly Change[] {
   return changes;
 }
 
-/** Whether something other than secret versions changed. Only then must plans that were made before be made again. */
+const aboutVersions: ReadonlySet<Change["type"]> = new Set([
+  "put_secret_version",
+  "remove_secret_version",
+  "put_version_state",
+  "put_secret_rules",
+  "remove_secret_rules",
+]);
+
+/** Whether something other than versions of secrets changed. Only then must plans that were made before be made again. */
 export function changesFacts(commit: Pick<Commit, "changes">): boolean {
-  return commit.changes.some(({ type }) => type !== "put_secret_version" && type !== "remove_secret_version");
+  return commit.changes.some(({ type }) => !aboutVersions.has(type));
+}
+
+/** Whether a value, a key or a text that was kept is to be gone. */
+export function removesValue(change: Change): boolean {
+  return change.type.startsWith("remove_") || (change.type === "put_version_state" && change.destroyed === true);
 }
 
 /** Whether what the log says of something must not stay in it: digests of keys and hashes of passwords that no longer count. */
@@ -64,7 +77,11 @@ export function idsOf(change: Change): readonly ResourceId[] {
     case "remove_annotation":
     case "put_secret_version":
     case "remove_secret_version":
+    case "put_version_state":
+    case "remove_secret_rules":
       return [change.resource];
+    case "put_secret_rules":
+      return [change.rules.resource];
     case "put_secret_expiry":
       return [change.expiry.resource];
     case "put_restriction":

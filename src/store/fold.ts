@@ -25,8 +25,11 @@ export function surviving(changes: Iterable<Change>): readonly Change[] {
 
   for (const change of changes) {
     const key = keyOf(change);
+    if (change.type === "put_version_state" && isDestroyed(facts.get(key))) continue;
     if (change.type.startsWith("put_")) put(key, change);
     else facts.delete(key);
+    // A state belongs to one value: it goes with it, and the next value of that number begins without one.
+    if (change.type === "put_secret_version" || change.type === "remove_secret_version") facts.delete(stateKey(change));
     if (change.type === "remove_resource") {
       for (const each of hanging.get(change.id) ?? []) facts.delete(each);
       hanging.delete(change.id);
@@ -72,6 +75,12 @@ function keyOf(change: Change): string {
     case "put_secret_version":
     case "remove_secret_version":
       return join("secret_version", change.resource, change.version);
+    case "put_version_state":
+      return stateKey(change);
+    case "put_secret_rules":
+      return join("secret_rules", change.rules.resource);
+    case "remove_secret_rules":
+      return join("secret_rules", change.resource);
     case "put_secret_expiry":
       return join("secret_expiry", change.expiry.resource);
     case "put_policy_version":
@@ -85,6 +94,15 @@ function keyOf(change: Change): string {
     case "put_authenticator_switch":
       return join("authenticator_switch", change.authenticatorSwitch.authenticator);
   }
+}
+
+/** What is destroyed stays so, or the log would name a sealed row that is gone. */
+function isDestroyed(fact: Change | undefined): boolean {
+  return fact?.type === "put_version_state" && fact.destroyed === true;
+}
+
+function stateKey({ resource, version }: Pick<Change & { readonly type: "put_version_state" }, "resource" | "version">): string {
+  return join("version_state", resource, version);
 }
 
 function join(...parts: readonly (string | number | boolean)[]): string {

@@ -4,7 +4,7 @@ import { PosternError } from "../model/failures";
 import type { Clock, Keyring, LoadedStore, Logger } from "../model/ports";
 import type { Change, Revision } from "../model/types";
 import { createBook } from "./book";
-import { erases } from "./changes";
+import { erases, removesValue } from "./changes";
 import { compact, wantsCompaction } from "./compaction";
 import type { Engine } from "./engine";
 import { createTipsDigest, type HighWater, type Tip } from "./high-water";
@@ -82,7 +82,7 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
   function isCheckpointDue(changes: readonly Change[]): boolean {
     if (options.walBytes() >= longestWalBytes || changes.some(erases)) return true;
     // Trimming old versions goes with every write of a busy secret; a checkpoint each time would double its cost.
-    return changes.some(({ type }) => type.startsWith("remove_")) && clock.monotonicMs() - checkpointedMs >= removalRestsMs;
+    return changes.some(removesValue) && clock.monotonicMs() - checkpointedMs >= removalRestsMs;
   }
 
   /** The commit stands whether this works or not; what does not work now is tried again later. */

@@ -85,13 +85,18 @@ export function createLedger(): Ledger {
       const written = writtenBy(change);
       if (written !== undefined) put(written);
       if (written === undefined) replaceWithNone(change);
-      if (change.type === "remove_secret_version") remove({ purpose: "secret", id: change.resource, version: change.version });
+      if (removesSecret(change)) remove({ purpose: "secret", id: change.resource, version: change.version });
       if (change.type === "remove_credential") remove({ purpose: "api_key", id: change.role, version: 0 });
       if (change.type === "remove_policy_version") remove({ purpose: "policy_text", id: change.policy, version: change.version });
       if (change.type === "remove_resource") removeAll(change.id);
       if (change.type === "remove_account") removeAccount(change.account);
     },
   };
+}
+
+/** Whether the change takes the value of one version away. */
+export function removesSecret(change: Change): change is Extract<Change, { readonly type: "remove_secret_version" | "put_version_state" }> {
+  return change.type === "remove_secret_version" || (change.type === "put_version_state" && change.destroyed === true);
 }
 
 /** The sealed row that a stored change stands for, if it does. */

@@ -15,7 +15,7 @@ import type { Keyring, MacTag, SealContext, Sealed } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
 import type { Change, Instant, Revision } from "../model/types";
 import { changesPerSlice, requireAccount } from "./changes";
-import { createLedger, type Ledger, type LedgerEntry, type SealedKey, writtenBy } from "./ledger";
+import { createLedger, type Ledger, type LedgerEntry, removesSecret, type SealedKey, writtenBy } from "./ledger";
 import { pause } from "./pause";
 
 /** A step on the sealed rows, in the order of the changes. */
@@ -179,7 +179,7 @@ function snapshotParts({ account, revision, factsRevision, at, tip, body }: Snap
 }
 
 function removedBy(change: Change, ledgers: readonly Ledger[]): readonly SealedKey[] {
-  if (change.type === "remove_secret_version") return [{ purpose: "secret", id: change.resource, version: change.version }];
+  if (removesSecret(change)) return [{ purpose: "secret", id: change.resource, version: change.version }];
   if (change.type === "remove_credential") return [{ purpose: "api_key", id: change.role, version: 0 }];
   if (change.type === "remove_policy_version") return [{ purpose: "policy_text", id: change.policy, version: change.version }];
   return change.type === "remove_resource" ? ledgers.flatMap((each) => each.entriesOf(change.id)) : [];

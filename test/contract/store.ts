@@ -212,6 +212,46 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(await store.record("policy_text", `${role("policy:root")}@2`)).toBeUndefined();
     });
 
+    test("keeps that there was a version when its value is destroyed, and nothing of the value", async () => {
+      await commit([putVariable("db"), putValue("db", 1, "one"), putValue("db", 2, "two")]);
+      const { changes } = await commit([destroyed("db", 1)]);
+      expect<unknown>(changes).toEqual([destroyed("db", 1)]);
+      expect(store.secretValue(variable("db"), 1)).toBeUndefined();
+      expect(textOf(store.secretValue(variable("db"), 2))).toBe("two");
+      // Whatever is said of it later.
+      await commit([{ type: "put_version_state", resource: variable("db"), version: 1 }]);
+      expect(store.secretValue(variable("db"), 1)).toBeUndefined();
+      expect((await store.load()).commits.flatMap((each) => each.changes)).toContainEqual(destroyed("db", 1));
+    });
+
+    test("keeps the value of a version that is only deleted", async () => {
+      await commit([putVariable("db"), putValue("db", 1, "one")]);
+      await commit([{ type: "put_version_state", resource: variable("db"), version: 1, deletesAt: now }]);
+      expect(textOf(store.secretValue(variable("db"), 1))).toBe("one");
+    });
+
+    test("seals and destroys in one commit, and takes the number again after a removal", async () => {
+      await commit([putVariable("db"), putValue("db", 1, "one"), destroyed("db", 1)]);
+      expect(store.secretValue(variable("db"), 1)).toBeUndefined();
+      await commit([{ type: "remove_secret_version", resource: variable("db"), version: 1 }, putValue("db", 1, "again")]);
+      expect(textOf(store.secretValue(variable("db"), 1))).toBe("again");
+    });
+
+    test("takes no state or rules of another account", async () => {
+      await commit([putAccount()]);
+      const rules: Change = { type: "put_secret_rules", rules: { resource: variable("x", globex), createdAt: now, updatedAt: now } };
+      for (const stray of [{ ...destroyed("x", 1), resource: variable("x", globex) }, rules]) {
+        expect(await failureFrom(() => commit([stray]))).toMatchObject({ code: "internal" });
+      }
+    });
+
+    test("accepts a commit planned before states and rules of versions", async () => {
+      await commit([putAccount(), putVariable("db"), putValue("db", 1, "one")]);
+      await commit([{ type: "put_secret_rules", rules: { resource: variable("db"), createdAt: now, updatedAt: now, versionsKept: 3 } }]);
+      await commit([destroyed("db", 1)]);
+      expect((await commit([putVariable("other")], 1)).revision).toBe(4);
+    });
+
     test("starts empty for a name that was removed and made again, also in one commit", async () => {
       await commit([putVariable("db"), putValue("db", 1, "old"), putCredential("host:app", "old key")]);
       await commit([
@@ -265,5 +305,12 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
     });
   });
 }
+
+const destroyed = (name: string, version: number): Change & { readonly type: "put_version_state" } => ({
+  type: "put_version_state",
+  resource: variable(name),
+  version,
+  destroyed: true,
+});
 
 const stranger = parseAccount("stranger");

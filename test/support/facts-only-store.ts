@@ -4,6 +4,7 @@ import { PosternError } from "../../src/model/failures";
 import type { Store } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
 import type { Change, Commit } from "../../src/model/types";
+import { changesFacts } from "../../src/store/changes";
 
 export interface FactsOnlyStore extends Store {
   readonly commits: readonly Commit[];
@@ -33,6 +34,12 @@ export function createFactsOnlyStore(): FactsOnlyStore {
         if (change.text !== undefined) values.set(`policy_text ${policy}@${version}`, SecretBytes.ofText(change.text));
         return { type: change.type, policyVersion: change.policyVersion };
       }
+      case "remove_secret_version":
+        values.delete(`secret ${change.resource}@${change.version}`);
+        return change;
+      case "put_version_state":
+        if (change.destroyed === true) values.delete(`secret ${change.resource}@${change.version}`);
+        return change;
       default:
         return change;
     }
@@ -48,7 +55,7 @@ export function createFactsOnlyStore(): FactsOnlyStore {
       const happening = between;
       between = undefined;
       await happening?.();
-      const isOvertaken = commits.slice(expected).some((commit) => commit.changes.some((change) => change.type !== "put_secret_version"));
+      const isOvertaken = commits.slice(expected).some(changesFacts);
       if (isOvertaken) throw new PosternError({ code: "conflict", what: "facts" });
       const commit: Commit = { revision: revision() + 1, account, at: now, changes: changes.map(withoutValues) };
       await foretold?.(commit);

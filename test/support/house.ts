@@ -75,6 +75,7 @@ export interface HouseOptions {
   readonly enabledAuthenticators?: readonly string[];
   readonly checksAddressOnUse?: boolean;
   readonly settings?: Partial<BrokerSettings>;
+  /** One that was used already is opened again. */
   readonly store?: FactsOnlyStore;
   readonly keyring?: Keyring;
   /** In place of planning at once, in this thread. */
@@ -127,7 +128,10 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     ...changes,
   });
   const account = parseAccount("acme");
-  const { apiKey } = await operator.createAccount(account, context());
+  const isThere = operator.accounts().includes(account);
+  const apiKey = isThere
+    ? await operator.retrieveKey(parseRoleId(`${account}:user:admin`), context())
+    : (await operator.createAccount(account, context())).apiKey;
   const admin = operator.caller(account, context());
   return {
     broker,

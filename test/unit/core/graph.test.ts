@@ -194,3 +194,63 @@ describe("a large group", () => {
     expect([...large.seenBy(role("a:host:lone"))]).toHaveLength(3000);
   });
 });
+
+describe("versions of a secret", () => {
+  const version = (text: string, number: number): Change => ({
+    type: "put_secret_version",
+    resource: id(text),
+    version: number,
+    createdAt: at,
+    revision: 1,
+  });
+  const state = (text: string, number: number, what: { readonly deletesAt?: number; readonly destroyed?: true }): Change => ({
+    type: "put_version_state",
+    resource: id(text),
+    version: number,
+    ...what,
+  });
+  const key = "a:variable:secret/app/db";
+  const two = fold(base, resource(key, "a:policy:root"), version(key, 1), version(key, 2));
+
+  test("have the state said last, and once destroyed no other", () => {
+    const info = (graph: Graph) => graph.secretVersions(id(key)).map(({ version: n, deletesAt, destroyed }) => [n, deletesAt, destroyed]);
+    const deleted = fold(two, state(key, 1, { deletesAt: at }), state(key, 3, { deletesAt: at }));
+    expect(info(deleted)).toEqual([
+      [1, at, undefined],
+      [2, undefined, undefined],
+    ]);
+    expect(info(fold(deleted, state(key, 1, {})))).toEqual(info(two));
+    const destroyed = fold(deleted, state(key, 1, { deletesAt: at, destroyed: true }), state(key, 1, {}));
+    expect(info(destroyed)[0]).toEqual([1, at, true]);
+    expect(info(fold(destroyed, version(key, 1)))).toEqual(info(two));
+  });
+
+  test("lie in folders that come with the first key and go with the last", () => {
+    const entries = (graph: Graph, folder: string) =>
+      [...graph.folder(folder)].map((each) => (each.isFolder ? `${each.name}/` : each.name)).sort();
+    const more = fold(two, version("a:variable:secret/app", 1), version("a:variable:secret/app/x/y", 1), version("a:variable:top", 1));
+    expect(entries(more, "a:variable:")).toEqual(["secret/", "top"]);
+    expect(entries(more, "a:variable:secret")).toEqual(["app", "app/"]);
+    expect(entries(more, "a:variable:secret/app")).toEqual(["db", "x/"]);
+    const fewer = fold(more, { type: "remove_secret_version", resource: id("a:variable:secret/app/x/y"), version: 1 });
+    expect(entries(fewer, "a:variable:secret/app")).toEqual(["db"]);
+    expect(entries(fold(fewer, { type: "remove_resource", id: id(key) }), "a:variable:secret")).toEqual(["app"]);
+    expect(entries(more, "a:variable:secret/app")).toEqual(["db", "x/"]);
+  });
+
+  test("and rules each keep a key in its folder", () => {
+    const rules: Change = { type: "put_secret_rules", rules: { resource: id(key), createdAt: at, updatedAt: at, versionsKept: 2 } };
+    const ruled = fold(base, resource(key, "a:policy:root"), rules);
+    expect([...ruled.folder("a:variable:secret/app")]).toEqual([{ name: "db", isFolder: false }]);
+    const without = fold(fold(ruled, version(key, 1)), { type: "remove_secret_rules", resource: id(key) });
+    expect(without.secretRules(id(key))).toBeUndefined();
+    expect([...without.folder("a:variable:secret/app")]).toEqual([{ name: "db", isFolder: false }]);
+    const removed = fold(ruled, { type: "remove_resource", id: id(key) });
+    expect([...removed.folder("a:variable:")]).toEqual([]);
+    expect(removed.secretRules(id(key))).toBeUndefined();
+  });
+
+  test("of configurations and public keys are in no folder", () => {
+    expect([...fold(base, version("a:configuration:vault/mount/secret", 1)).folder("a:variable:")]).toEqual([]);
+  });
+});

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseId } from "../../../src/model/ids";
 import { SecretBytes } from "../../../src/model/secret-bytes";
+import type { Change } from "../../../src/model/types";
 import { failureOfWork } from "../../support/failing";
-import { createHouse, type House, secret, textOf } from "../../support/house";
+import { createHouse, type House, secret, startOfTime, textOf } from "../../support/house";
 
 const db = parseId("acme:variable:db/password");
 const other = parseId("acme:variable:db/other");
@@ -228,5 +229,50 @@ describe("a secret that is due to be replaced", () => {
     await house.load("- !delete { record: !variable v }", "update");
     await house.load("- !variable v");
     expect(await house.broker.showResource(house.admin, id)).not.toHaveProperty("secretExpiry");
+  });
+});
+
+describe("a version that is not given out", () => {
+  const version = (changes: object): Change => ({ type: "put_version_state", resource: db, version: 2, ...changes });
+
+  async function withState(changes: object): Promise<House> {
+    const made = await house();
+    await made.broker.writeSecret(made.admin, db, secret("two"));
+    await made.store.commit([version(changes)], { account: made.account, expected: made.store.position().revision, now: made.clock.now() });
+    // The state came by another door than this broker's: it is seen by one that starts now.
+    return createHouse({ store: made.store, clock: made.clock });
+  }
+
+  test.each([
+    ["deleted", { deletesAt: startOfTime }],
+    ["destroyed", { destroyed: true }],
+  ])("because it is %s is not_found, and no older one stands in for it", async (state, changes) => {
+    const made = await withState(changes);
+    for (const ref of [{ id: db }, { id: db, version: 2 }]) {
+      expect(await failureOfWork(made.broker.read(made.admin, ref))).toMatchObject({
+        code: "not_found",
+        empty: true,
+        because: `version_${state}`,
+      });
+      expect(made.lastAudit()).toMatchObject({ operation: "secret.read", allowed: false, because: `version_${state}`, resource: db });
+    }
+    expect(await failureOfWork(made.broker.readMany(made.admin, [db]))).toMatchObject({ because: `version_${state}` });
+    expect(await failureOfWork(made.broker.expireSecret(made.admin, db))).toMatchObject({ because: `version_${state}` });
+    expect(textOf((await made.broker.read(made.admin, { id: db, version: 1 })).value)).toBe("one");
+    expect((await made.broker.showResource(made.admin, db)).secretVersions.map((each) => each.version)).toEqual([1]);
+    expect((await made.operator.exportFacts(made.account, made.context())).valued).not.toContain(db);
+  });
+
+  test("is read until its time has come", async () => {
+    const made = await withState({ deletesAt: startOfTime + 1000 });
+    expect(textOf((await made.broker.read(made.admin, { id: db })).value)).toBe("two");
+    const later = { ...made.admin, context: made.context({ now: startOfTime + 1000 }) };
+    expect(await failureOfWork(made.broker.read(later, { id: db }))).toMatchObject({ because: "version_deleted" });
+  });
+
+  test("is followed by the next when the same value is written again", async () => {
+    const made = await withState({ deletesAt: startOfTime });
+    await made.broker.writeSecret(made.admin, db, secret("two"));
+    expect(await made.broker.read(made.admin, { id: db })).toMatchObject({ version: 3 });
   });
 });

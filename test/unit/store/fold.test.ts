@@ -47,6 +47,11 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
   fc
     .tuple(anyId, fc.integer({ min: 1, max: 3 }))
     .map(([resource, version]): Change => ({ type: "remove_secret_version", resource, version })),
+  fc
+    .tuple(anyId, fc.integer({ min: 1, max: 3 }), fc.constantFrom({ deletesAt: now }, { destroyed: true } as const, {}))
+    .map(([resource, version, state]): Change => ({ type: "put_version_state", resource, version, ...state })),
+  anyId.map((resource): Change => ({ type: "put_secret_rules", rules: { resource, createdAt: now, updatedAt: now } })),
+  anyId.map((resource): Change => ({ type: "remove_secret_rules", resource })),
 );
 
 /** The same, told slowly: facts in a list, and every removal a pass over it. */
@@ -54,14 +59,20 @@ function slowly(changes: readonly Change[]): ReadonlySet<string> {
   let facts: { readonly key: string; readonly names: readonly string[]; readonly change: Change }[] = [];
   for (const change of changes) {
     const described = describeFact(change);
+    const isDestroyed = facts.some(
+      ({ key, change: known }) => key === described.key && known.type === "put_version_state" && known.destroyed,
+    );
+    if (change.type === "put_version_state" && isDestroyed) continue;
     if (change.type === "remove_resource") facts = facts.filter(({ names: each }) => !each.includes(change.id));
     else facts = facts.filter(({ key }) => key !== described.key);
+    if (described.ends !== undefined) facts = facts.filter(({ key }) => key !== described.ends);
     if (change.type.startsWith("put_")) facts.push({ ...described, change });
   }
   return new Set(facts.map(({ change }) => JSON.stringify(change)));
 }
 
-function describeFact(change: Change): { readonly key: string; readonly names: readonly string[] } {
+/** `ends`: the fact that ends with this one. */
+function describeFact(change: Change): { readonly key: string; readonly names: readonly string[]; readonly ends?: string } {
   const fact = (kind: string, ...parts: readonly (string | number | boolean)[]) => ({
     key: JSON.stringify([kind, parts]),
     names: parts.map(String),
@@ -76,7 +87,10 @@ function describeFact(change: Change): { readonly key: string; readonly names: r
   if (change.type === "put_host_factory_token") return fact("token", change.token.digest, change.token.factory);
   if (change.type === "remove_host_factory_token") return fact("token", change.digest, change.factory);
   if (change.type === "put_secret_version" || change.type === "remove_secret_version")
-    return fact("version", change.resource, change.version);
+    return { ...fact("version", change.resource, change.version), ends: fact("state", change.resource, change.version).key };
+  if (change.type === "put_version_state") return fact("state", change.resource, change.version);
+  if (change.type === "put_secret_rules") return fact("rules", change.rules.resource);
+  if (change.type === "remove_secret_rules") return fact("rules", change.resource);
   return fact("none");
 }
 
