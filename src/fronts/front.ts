@@ -30,6 +30,15 @@ export interface FrontSettings {
   readonly resourceListMax?: number;
   /** Whether host factories are offered. Default true. */
   readonly hostFactories?: boolean;
+  /** For protocols that tell how the server stands, also when nothing else can be asked of it. Absent: ready. */
+  readonly standing?: () => Standing;
+}
+
+/** How a server stands. */
+export interface Standing {
+  readonly state: "ready" | "uninitialised" | "sealed" | "failed";
+  /** Names the installation. */
+  readonly deployment?: string;
 }
 
 /** A front bound to what it asks. */

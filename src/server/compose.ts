@@ -10,6 +10,7 @@ import { createDecisionIds } from "../core/decisions";
 import { unpackPlan } from "../core/policy/parcel";
 import type { PlanInput } from "../core/policy/task";
 import { notAfterSeconds, selfSigned } from "../crypto/certificate";
+import type { Standing } from "../fronts/front";
 import { fronts } from "../fronts/registry";
 import { openKeyring } from "../keyring/keyring";
 import { createMetrics, type Metrics } from "../metrics/metrics";
@@ -196,6 +197,7 @@ export function openListeners(config: Config, premises: Premises, devMarker?: st
     front.serve(observeBroker(house.broker, metrics, clock), {
       resourceListMax: config.resourceListMax,
       hostFactories: config.hostFactories,
+      standing: () => standingOf(house),
     }),
   );
   const listeners: Listener[] = [];
@@ -226,6 +228,12 @@ export function openListeners(config: Config, premises: Premises, devMarker?: st
     throw error;
   }
   return listeners;
+}
+
+function standingOf({ readiness, keyring }: House<ServedStore>): Standing {
+  const { state } = readiness();
+  const deployment = keyring.deployment();
+  return deployment === undefined ? { state } : { state, deployment };
 }
 
 /** Makes the pairs that the operator left to the server, once: clients pin a certificate, so it stays for ten years. */

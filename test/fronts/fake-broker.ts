@@ -110,7 +110,8 @@ export function createFakeBroker(replaced: Partial<Broker> = {}): Broker {
   };
   return {
     get paths(): Broker["paths"] {
-      throw fail({ code: "internal", what: "paths are tried over a whole core" });
+      // What is done by path is tried over a whole core.
+      throw fail({ code: "unauthenticated", because: "token_missing" });
     },
     identify(presented, context) {
       const text = Buffer.from(presented.token.reveal()).toString();

@@ -22,7 +22,6 @@ export const MountDocument = v.object({
   maxLeaseSeconds: seconds,
   options: texts,
   listingVisibility: text,
-  switches: texts,
 });
 
 /** Settings of a mount. Times are in seconds; 0: the installation's own. */
@@ -30,12 +29,10 @@ export interface MountSettings {
   readonly description: string;
   readonly defaultLeaseSeconds: number;
   readonly maxLeaseSeconds: number;
-  /** `{ "version": "2" }`. */
+  /** What this kind of mount alone knows: `{ "version": "2" }`, `{ "allow_wildcard_identity": "true" }`. */
   readonly options: Readonly<Record<string, string>>;
   /** `unauth`: named to everybody; `hidden` or empty: not. */
   readonly listingVisibility: string;
-  /** What this kind of mount alone knows: `{ "allow_wildcard_identity": "true" }`. */
-  readonly switches: Readonly<Record<string, string>>;
 }
 
 export interface Mount extends MountSettings {
@@ -71,7 +68,6 @@ const noSettings: MountSettings = {
   maxLeaseSeconds: 0,
   options: {},
   listingVisibility: "",
-  switches: {},
 };
 
 /** Their accessors follow from their names: they are the same in every account, and name nothing secret. */
@@ -110,6 +106,20 @@ const accessorOf = (path: string, type: string, hex: string): string =>
 /** The first 32 hex digits in the form of a UUID. */
 export function uuidOf(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join("-");
+}
+
+/** 32 days. Source: Vault 1.19, vault/core.go (defaultLeaseTTL, maxLeaseTTL). */
+const usualLeaseSeconds = 2_764_800;
+
+export interface LeaseBounds {
+  readonly defaultSeconds: number;
+  readonly maxSeconds: number;
+}
+
+/** How long what a mount hands out lives, and may live at most: its own settings, or the installation's. */
+export function leaseBounds({ defaultLeaseSeconds, maxLeaseSeconds }: MountSettings): LeaseBounds {
+  const maxSeconds = maxLeaseSeconds === 0 ? usualLeaseSeconds : maxLeaseSeconds;
+  return { defaultSeconds: Math.min(defaultLeaseSeconds === 0 ? usualLeaseSeconds : defaultLeaseSeconds, maxSeconds), maxSeconds };
 }
 
 const longestPath = 200;

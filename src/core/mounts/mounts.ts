@@ -12,13 +12,25 @@ import type { Graph } from "../graph";
 import type { Projection } from "../projection";
 import { byText } from "../sorted-page";
 import type { Documents } from "./documents";
-import { fixedMounts, type Mount, MountDocument, type MountRequest, type MountSettings, newMount, pathProblem } from "./mount";
+import {
+  fixedMounts,
+  type LeaseBounds,
+  leaseBounds,
+  type Mount,
+  MountDocument,
+  type MountRequest,
+  type MountSettings,
+  newMount,
+  pathProblem,
+} from "./mount";
 
-export type { Mount, MountRequest, MountSettings } from "./mount";
+export type { LeaseBounds, Mount, MountRequest, MountSettings } from "./mount";
 
 export interface MountOperations {
   /** The mount with the longest path that a path lies at or below; undefined when there is none. Asks for no right: what answers asks for its own. */
   at(path: string): Mount | undefined;
+  /** How long what a mount hands out lives. */
+  leaseBounds(mount: Mount): LeaseBounds;
   /** For paths that nothing answers: throws the refusal, or returns when the rules would have allowed it. */
   probe(caller: Caller, access: PathAccess): Promise<void>;
   /** Those for secrets or those of methods, sorted by path. */
@@ -132,6 +144,7 @@ export function createMounts({ projection, gate, documents, random, accountName 
     find,
     onEnd: (end) => ends.push(end),
     at: (path) => find(projection.graph(), path),
+    leaseBounds,
 
     probe: (caller, access) => gate.release(caller, { operation: "path.probe", access }, () => undefined),
 
@@ -227,7 +240,7 @@ function tuned(mount: Mount, settings: Partial<MountSettings>): Mount {
       because: "kv_downgrade",
       says: "cannot downgrade mount from version 2",
     });
-  return { ...mount, ...settings, options, switches: { ...mount.switches, ...settings.switches } };
+  return { ...mount, ...settings, options };
 }
 
 function fixed(path: string, verb: string): PosternError {

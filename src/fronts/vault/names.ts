@@ -5,17 +5,37 @@ import { decodeOnce } from "../form";
 
 const controlCharacter = /\p{Cc}/u;
 
+export interface Target {
+  /** Below the version, without slashes at either end: `secret/data/a/b`. */
+  readonly path: string;
+  /** Whether the client wrote a slash at the end. */
+  readonly endsInSlash: boolean;
+}
+
 /**
- * The route of a request, below the version: `/v1/secret//data/a%2Fb` → `secret/data/a/b`.
+ * What a request is about: `/v1/secret//data/a%2Fb/` → `secret/data/a/b`, with a slash at the end.
  * Throws `malformed` for dot segments, which only a decoded one can still be here, and for control characters.
  */
-export function routeOf(url: string): string {
+export function targetOf(url: string): Target {
   const start = url.indexOf("/v1/", url.indexOf("://") + 3);
-  const path = start < 0 ? "" : (url.slice(start + "/v1/".length).split(/[?#]/, 1)[0] ?? "");
+  if (start < 0) throw new PosternError({ code: "unsupported", what: "a path outside of /v1/" });
+  const path = url.slice(start + "/v1/".length).split(/[?#]/, 1)[0] ?? "";
   const decoded = decodeOnce(path, "path");
-  if (controlCharacter.test(decoded)) throw new PosternError({ code: "malformed", where: "path", expected: "printable characters" });
+  if (controlCharacter.test(decoded))
+    throw new PosternError({
+      code: "malformed",
+      where: "path",
+      expected: "printable characters",
+      says: "path contains unprintable characters",
+    });
   const segments = decoded.split("/").filter((segment) => segment !== "");
   if (segments.some((segment) => segment === "." || segment === ".."))
-    throw new PosternError({ code: "malformed", where: "path", expected: "a path without '.' and '..'", kind: "argument" });
-  return segments.join("/");
+    throw new PosternError({
+      code: "malformed",
+      where: "path",
+      expected: "a path without '.' and '..'",
+      kind: "argument",
+      says: "relative paths not supported",
+    });
+  return { path: segments.join("/"), endsInSlash: decoded.endsWith("/") };
 }

@@ -3,10 +3,10 @@
 import type { Hono } from "hono";
 import { PosternError } from "../../model/failures";
 import type { FrontEnv } from "../front";
-import { routeOf } from "./names";
+import { targetOf } from "./names";
 
 export function addReads(app: Hono<FrontEnv>): void {
   app.all("*", (c) => {
-    throw new PosternError({ code: "not_found", target: routeOf(c.req.url) });
+    throw new PosternError({ code: "not_found", target: targetOf(c.req.url).path });
   });
 }

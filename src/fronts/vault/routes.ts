@@ -1,19 +1,129 @@
 /**
- * The Vault front, which offers no engine yet: every path is answered as one at which nothing is stored.
+ * The Vault front: one way for every request, from its path to the mount and the engine there, and back as an envelope.
  *
- * Source: OpenBao 2.x and Vault 1.16, http/handler.go and logical/response.go.
+ * Paths belong to mounts, which come and go, so no router knows them: the mount with the longest path that fits has an engine, and the engine a table.
+ * Source: Vault 1.19 and OpenBao 2.x, http/logical.go, vault/router.go.
  */
 
 import { Hono } from "hono";
-import { type Front, type FrontApp, type FrontEnv, print, refuseBy, wireOf } from "../front";
+import type { Broker, Mount } from "../../core/broker";
+import { PosternError } from "../../model/failures";
+import type { Caller } from "../../model/types";
+import { type Front, type FrontApp, type FrontBindings, type FrontEnv, type FrontSettings, print, refuseBy, wireOf } from "../front";
+import type { Call, EngineRoute, Handler } from "./engine";
+import { engineOf } from "./engines";
 import { failures } from "./errors";
+import { type Action, type Exchange, exchangeOf } from "./exchange";
+import { fieldsOf } from "./fields";
 import { addReads } from "./reads";
+import { type Answer, answerWire } from "./wire";
 
-export const vault: Front = { name: "vault", serve: bound, reads: bound };
+export const vault: Front = {
+  name: "vault",
+  serve: (broker, settings = {}) =>
+    bound((app) => {
+      app.all("*", async (c) => answer(c.req.raw, c.env, broker, settings));
+    }),
+  reads: () => bound(addReads),
+};
 
-function bound(): FrontApp {
+function bound(add: (app: Hono<FrontEnv>) => void): FrontApp {
   const app = new Hono<FrontEnv>();
   app.onError((error, c) => refuseBy(failures, error, c.env));
-  addReads(app);
+  add(app);
   return { name: vault.name, app, hot: [], takesPolicy: () => false, refuse: (failure) => print(wireOf(failures, failure)) };
+}
+
+async function answer(request: Request, bindings: FrontBindings, broker: Broker, settings: FrontSettings): Promise<Response> {
+  const exchange = exchangeOf(request, bindings);
+  const found = routeOf(exchange, broker);
+  const call = callOf(exchange, { broker, settings, ...found });
+  const handler = handlerOf(exchange, found.route);
+  if (!holds(found.route?.open, exchange.action)) call.caller();
+  const given = handler === undefined ? await unanswered(call, found) : await handler(call);
+  return print(answerWire(given, exchange.context, found.mount?.type ?? ""));
+}
+
+interface Found {
+  readonly mount: Mount | undefined;
+  readonly rest: string;
+  readonly route: EngineRoute | undefined;
+  readonly parameters: readonly string[];
+}
+
+function routeOf({ path }: Exchange, broker: Broker): Found {
+  const whole = path.endsWith("/") ? path.slice(0, -1) : path;
+  const mount = mountOf(whole, broker);
+  if (mount === undefined) return { mount, rest: whole, route: undefined, parameters: [] };
+  const rest = whole.slice(mount.path.length + 1);
+  const matched = engineOf(mount.type)?.match(rest);
+  return { mount, rest, route: matched?.route, parameters: matched?.parameters ?? [] };
+}
+
+/** What tells whether the broker answers at all must not ask the broker. */
+function mountOf(path: string, broker: Broker): Mount | undefined {
+  return path === "sys" || path.startsWith("sys/") ? systemMount : broker.paths.mounts.at(path);
+}
+
+const systemMount: Mount = {
+  path: "sys",
+  type: "system",
+  accessor: "",
+  uuid: "",
+  createdAt: 0,
+  isFixed: true,
+  description: "",
+  defaultLeaseSeconds: 0,
+  maxLeaseSeconds: 0,
+  options: {},
+  listingVisibility: "",
+};
+
+/** `HEAD` is answered where an engine says so by reading it, and nowhere else. */
+function handlerOf({ action, isHead, path }: Exchange, route: EngineRoute | undefined): Handler | undefined {
+  return isHead && path !== "sys/health" ? undefined : route?.[action];
+}
+
+function callOf(exchange: Exchange, found: Found & { readonly broker: Broker; readonly settings: FrontSettings }): Call {
+  const { broker, route, mount } = found;
+  let caller: Caller | undefined;
+  return {
+    ...exchange,
+    ...found,
+    mount: mount ?? systemMount,
+    caller() {
+      caller ??= identify(exchange, broker);
+      return caller;
+    },
+    access: (parameters) => ({
+      path: exchange.path,
+      action: exchange.action,
+      ...(holds(route?.sudo, exchange.action) ? { sudo: true } : {}),
+      ...(parameters === undefined ? {} : { parameters }),
+      ...(exchange.wrapSeconds === undefined ? {} : { wrapSeconds: exchange.wrapSeconds }),
+    }),
+    fields: async () => fieldsOf(await exchange.body()),
+  };
+}
+
+const holds = (said: true | readonly Action[] | undefined, action: Action): boolean =>
+  said !== undefined && (said === true || said.includes(action));
+
+function identify({ token }: Exchange, _broker: Broker): Caller {
+  // Tokens come with their store: until then nobody is known.
+  throw new PosternError({ code: "unauthenticated", because: token === undefined ? "token_missing" : "token_unknown" });
+}
+
+/** What nothing answers is told to those alone whose rules would have let them do it. */
+async function unanswered(call: Call, { mount, route, rest }: Found): Promise<Answer> {
+  const { broker, action } = call;
+  await broker.paths.mounts.probe(call.caller(), call.access());
+  if (mount === undefined) {
+    const says = `no handler for route "${rest}". route entry not found.`;
+    throw new PosternError({ code: "not_found", target: rest, because: "no_mount", says });
+  }
+  if (route !== undefined) throw new PosternError({ code: "unsupported", what: action, kind: "method" });
+  const otherwise = engineOf(mount.type)?.engine.otherwise;
+  if (otherwise !== undefined) return otherwise(call);
+  throw new PosternError({ code: "unsupported", what: "path" });
 }

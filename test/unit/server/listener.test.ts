@@ -104,7 +104,7 @@ describe("a listener", () => {
   test("chooses the dialect by one rule, on the hot route as elsewhere", async () => {
     const { listener } = start({ keyVaultHosts: ["vault.example"] });
     const bearer = "AKV10000: Request is missing a Bearer or PoP token.";
-    expect(bodyOf(await say(listener.port, "GET /v1/secret/x"))).toBe('{"errors":[]}');
+    expect(bodyOf(await say(listener.port, "GET /v1/secret/x"))).toBe('{"errors":["permission denied"]}');
     expect(bodyOf(await say(listener.port, "GET /secrets/x?api-version=7.4"))).toContain(bearer);
     expect(bodyOf(await say(listener.port, `GET ${path}?api-version=7.4`))).toContain(bearer);
     expect(
@@ -115,7 +115,9 @@ describe("a listener", () => {
 
   test("may have one dialect to itself", async () => {
     const vault = start({ dialect: "vault" }).listener;
-    expect(bodyOf(await say(vault.port, `GET ${path}`, [`Authorization: ${authorization}`]))).toBe('{"errors":[]}');
+    expect(bodyOf(await say(vault.port, `GET ${path}`, [`Authorization: ${authorization}`]))).toBe(
+      `{"errors":["1 error occurred:\\n\\t* unsupported path\\n\\n"]}`,
+    );
     expect(statusOf(await say(vault.port, "GET /health"))).toBe(404);
     const conjur = start({ dialect: "conjur" }).listener;
     expect(bodyOf(await say(conjur.port, "GET /v1/x"))).toBe("Authorization missing");
@@ -316,7 +318,9 @@ describe("what a listener takes for a request", () => {
 
   test("has the route of its path, whatever stands before it in an absolute target", async () => {
     const { listener } = start();
-    expect(bodyOf(await exchange(listener.port, `GET http://evil/v1/x HTTP/1.1\r\nHost: postern.test\r\n${ok}`))).toBe('{"errors":[]}');
+    expect(bodyOf(await exchange(listener.port, `GET http://evil/v1/x HTTP/1.1\r\nHost: postern.test\r\n${ok}`))).toBe(
+      '{"errors":["permission denied"]}',
+    );
     expect(bodyOf(await exchange(listener.port, `GET http://evil/v1/x/../../whoami HTTP/1.1\r\nHost: postern.test\r\n${ok}`))).toBe(
       "Authorization missing",
     );

@@ -1,0 +1,13 @@
+/** The engines there are, one line each. */
+
+import { createMatcher, type Engine, type MatchedRoute } from "./engine";
+import { system } from "./sys";
+
+const engines: readonly Engine[] = [system];
+
+const byType = new Map(engines.map((engine) => [engine.type, { engine, match: createMatcher(engine) }]));
+
+/** The engine of a mount, with what finds its routes; undefined for a kind of mount that none answers for. */
+export function engineOf(type: string): { readonly engine: Engine; match(rest: string): MatchedRoute | undefined } | undefined {
+  return byType.get(type);
+}

@@ -1,0 +1,8 @@
+/** The engine at `sys/`: what the server tells of itself, and the nouns that are managed there, a file each. */
+
+import type { Engine } from "./engine";
+import { mountRoutes } from "./sys-mounts";
+import { preflightRoutes } from "./sys-preflight";
+import { standingRoutes } from "./sys-standing";
+
+export const system: Engine = { type: "system", routes: [...standingRoutes, ...mountRoutes, ...preflightRoutes] };
