@@ -32,6 +32,8 @@ export interface FrontSettings {
   readonly hostFactories?: boolean;
   /** For protocols that tell how the server stands, also when nothing else can be asked of it. Absent: ready. */
   readonly standing?: () => Standing;
+  /** Every metric, in Prometheus's text form, for protocols that offer it to those who may. */
+  readonly metrics?: () => Promise<string>;
 }
 
 /** How a server stands. */

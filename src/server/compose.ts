@@ -198,6 +198,7 @@ export function openListeners(config: Config, premises: Premises, devMarker?: st
       resourceListMax: config.resourceListMax,
       hostFactories: config.hostFactories,
       standing: () => standingOf(house),
+      metrics: () => metrics.text(),
     }),
   );
   const listeners: Listener[] = [];

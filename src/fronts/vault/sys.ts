@@ -2,7 +2,8 @@
 
 import type { Engine } from "./engine";
 import { mountRoutes } from "./sys-mounts";
+import { observingRoutes } from "./sys-observing";
 import { preflightRoutes } from "./sys-preflight";
 import { standingRoutes } from "./sys-standing";
 
-export const system: Engine = { type: "system", routes: [...standingRoutes, ...mountRoutes, ...preflightRoutes] };
+export const system: Engine = { type: "system", routes: [...standingRoutes, ...mountRoutes, ...observingRoutes, ...preflightRoutes] };
