@@ -12,8 +12,10 @@ import { dataKeyCommand } from "./commands/data-key";
 import { dbCommand } from "./commands/db";
 import { devCommand } from "./commands/dev";
 import { exportCommand } from "./commands/export";
+import { getCommand } from "./commands/get";
 import { importCommand } from "./commands/import";
 import { initCommand } from "./commands/init";
+import { loginCommand, logoutCommand, whoamiCommand } from "./commands/login";
 import { policyCommand } from "./commands/policy";
 import { roleCommand } from "./commands/role";
 import { sealCommand } from "./commands/seal";
@@ -34,6 +36,10 @@ const table: readonly ((cli: Cli) => Command)[] = [
   serverCommand,
   agentCommand,
   devCommand,
+  loginCommand,
+  logoutCommand,
+  whoamiCommand,
+  getCommand,
   statusCommand,
   roleCommand,
   policyCommand,

@@ -1,6 +1,8 @@
 /** What a command line has of its process: what it reads, where it prints. Results go to standard output, everything else to standard error. */
 
 import { closeSync, constants, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
 import { type Environment, processEnvironment } from "../config/config";
 import { PosternError } from "../model/failures";
 import { createPrivateFiles } from "../runtime/files";
@@ -10,6 +12,8 @@ export interface CliIo {
   err(text: string): void;
   /** All of standard input. */
   readInput(): Promise<Uint8Array>;
+  /** A line from the terminal that it does not show. */
+  readHidden(prompt: string): Promise<string>;
   /** A file that others may read. Throws `malformed` when there is none, or others could have written it. */
   readFile(path: string): Uint8Array;
   /** A new file that only this user may read. Throws `malformed` when there is one already. */
@@ -37,6 +41,7 @@ export function processIo(): CliIo {
     out: (text) => writeAll(standardOutput, text),
     err: (text) => writeAll(standardError, text),
     readInput: async () => new Uint8Array(await Bun.stdin.arrayBuffer()),
+    readHidden,
     readFile(path) {
       const bytes = files.read(path, { readableByOthers: true, maxBytes: maxFileBytes });
       if (bytes === undefined) throw new PosternError({ code: "malformed", where: path, expected: "a file", kind: "missing" });
@@ -69,6 +74,25 @@ export function processIo(): CliIo {
     environment: processEnvironment(),
     folder: process.cwd(),
   };
+}
+
+/** What is typed goes to an output that is nowhere; the prompt goes to the terminal itself. */
+async function readHidden(prompt: string): Promise<string> {
+  writeAll(standardError, prompt);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      terminal.once("SIGINT", () =>
+        reject(new PosternError({ code: "malformed", where: "terminal", expected: "a line", because: "usage" })),
+      );
+      terminal.once("close", () => resolve(""));
+      terminal.question("", resolve);
+    });
+  } finally {
+    terminal.close();
+    writeAll(standardError, "\n");
+  }
 }
 
 function writeAll(descriptor: number, text: string | Uint8Array): void {

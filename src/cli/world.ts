@@ -1,24 +1,29 @@
 /** What commands act on: the Postern of a data folder, by its socket or in this process, and a server to be. Tests hand in another. */
 
-import { lstatSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { type RunningAgent, startAgent } from "../agent/agent";
+import type { LocalCopy } from "../agent/local-copy";
 import { createAuthenticators } from "../authenticators/registry";
 import { type AdminTransport, createAdminClient } from "../client/client";
 import { type ConjurApi, type ConjurApiOptions, createConjurApi } from "../client/conjur-api";
 import type { AgentConfig } from "../config/agent";
 import { type Config, processEnvironment } from "../config/config";
+import { type Connection, serverUrl } from "../config/connection";
 import { PosternError } from "../model/failures";
-import type { Authenticator, Logger } from "../model/ports";
+import type { Authenticator, Clock, Logger, PrivateFiles } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { createClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
 import { createLogger } from "../runtime/logger";
+import { createMachineFiles } from "../runtime/machine-files";
 import { createRandom } from "../runtime/random";
 import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
 import { createSocketFetch } from "../runtime/socket-client";
 import { initialiseFolder, openFolder, type RunningServer, reasonOf, startServer } from "../server/server";
+import { type OfflineCopyOptions, openOfflineCopy } from "./offline-copy";
+import { openRemote, type Remote } from "./remote";
 
 /** A way to the Postern of a data folder. */
 export interface Reached {
@@ -39,6 +44,15 @@ export interface CliWorld {
   readonly serviceManager: ServiceManager;
   /** Another Conjur, to read from. Its address may be private: the operator names it. */
   conjurApi(options: Omit<ConjurApiOptions, "http" | "clock">): ConjurApi;
+  /** The server that somebody is logged in at. */
+  remote(connection: Connection): Remote;
+  readonly clock: Clock;
+  /** Files of this user alone. */
+  readonly files: PrivateFiles;
+  /** Removes a file, or a folder with all that is in it. False when there was none. */
+  remove(path: string): boolean;
+  /** The sealed copy of what was read. `complain` hears why one cannot be used. */
+  openCopy(options: OfflineCopyOptions, complain: (event: string) => void): Promise<LocalCopy>;
   /** Whether anything answers on a port of this machine. */
   answers(port: number): Promise<boolean>;
   pause(ms: number): Promise<void>;
@@ -85,9 +99,24 @@ export function processWorld(version: string): CliWorld {
     }),
     conjurApi(options) {
       const clock = createClock();
-      const url = sourceUrl(options.url);
+      const url = serverUrl(options.url, "--url");
       const http = createHttpClient({ allowOutbound: [`${url.origin}${url.pathname}`], clock, logger: silent });
       return createConjurApi({ ...options, http, clock });
+    },
+    remote: (connection) => openRemote(connection, { clock: createClock(), logger: silent }),
+    clock: createClock(),
+    files: createPrivateFiles(),
+    remove(path) {
+      const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+      rmSync(path, { recursive: true, force: true });
+      return isThere;
+    },
+    openCopy(options, complain) {
+      const machine = Buffer.from(createMachineFiles().readMounted(machineIdFile, 256) ?? [])
+        .toString("utf8")
+        .trim();
+      const logger: Logger = { ...silent, warn: complain, error: complain };
+      return openOfflineCopy(options, { files: createPrivateFiles(), clock: createClock(), random: createRandom(), logger, machine });
     },
     answers: (port) => acceptsConnections(port),
     pause: (ms) => Bun.sleep(ms),
@@ -101,23 +130,7 @@ export function processWorld(version: string): CliWorld {
   };
 }
 
-/** Throws `malformed` for one over which an administrator's key would travel in the open. */
-function sourceUrl(text: string): URL {
-  const url = URL.parse(text);
-  const isPlain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
-  const isConfidential = url?.protocol === "https:" || (url?.protocol === "http:" && loopbackHost.test(url.hostname));
-  if (isPlain && isConfidential) return url;
-  throw new PosternError({
-    code: "malformed",
-    where: "--url",
-    expected: "the https URL of a server, without user, query or fragment; http only on this machine's loopback",
-    kind: "argument",
-    because: "usage",
-  });
-}
-
-const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/u;
-
+const machineIdFile = "/etc/machine-id";
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** A server that takes a connection has begun to serve: listeners are opened last. */

@@ -10,6 +10,7 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import * as v from "valibot";
+import { Duration } from "./duration";
 import { misconfigured, tomlProblem } from "./problems";
 
 export interface AgentApp {
@@ -80,16 +81,6 @@ export interface AgentConfigSource {
   readonly credentialsFolder?: string;
 }
 
-const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const Duration = v.pipe(
-  v.string("a time such as 30s, 15m, 24h or 7d"),
-  v.regex(/^\d{1,6}[smhd]$/u, "a time such as 30s, 15m, 24h or 7d"),
-  v.transform(
-    (text) =>
-      Number(text.slice(0, -1)) *
-      (text.endsWith("s") ? unitMs.s : text.endsWith("m") ? unitMs.m : text.endsWith("h") ? unitMs.h : unitMs.d),
-  ),
-);
 const Name = v.pipe(v.string("a text"), v.minLength(1, "a text that is not empty"));
 const Names = v.array(Name, "a list of texts");
 const Path = v.pipe(Name, v.check(isAbsolute, "an absolute path"));

@@ -8,9 +8,10 @@ import type { Config } from "../../src/config/config";
 import { PosternError } from "../../src/model/failures";
 import type { KeyringState } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
+import { createMemoryFiles } from "../../src/runtime/files";
 import { type AdminApp, createAdminApp } from "../../src/server/admin";
 import { createAuditBench } from "./audit-bench";
-import { createHouse, type House, jsonAuthenticator, seededRandom } from "./house";
+import { createHouse, createTestClock, type House, jsonAuthenticator, seededRandom } from "./house";
 
 export interface OperatedHouse {
   readonly house: House;
@@ -96,6 +97,8 @@ export interface CliOptions {
   readonly files?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
   readonly isTerminal?: boolean;
+  /** Typed at a terminal that does not show it; standard input is that terminal then. */
+  readonly hidden?: string;
   readonly world?: Partial<CliWorld>;
 }
 
@@ -118,7 +121,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
     written,
     bytesOf,
     started,
-    async run(line, { input = "", files = {}, environment = {}, isTerminal = false, world = {} } = {}) {
+    async run(line, { input = "", files = {}, environment = {}, isTerminal = false, hidden, world = {} } = {}) {
       const printed = { out: "", err: "" };
       const io: CliIo = {
         out(text) {
@@ -128,6 +131,10 @@ export function createCliBench(app: () => AdminApp): CliBench {
           printed.err += text;
         },
         readInput: async () => Buffer.from(input),
+        async readHidden(prompt) {
+          printed.err += `${prompt}\n`;
+          return hidden ?? "";
+        },
         readFile(path) {
           const text = files[path];
           const bytes = text === undefined ? bytesOf.get(path) : Buffer.from(text);
@@ -141,7 +148,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
         exists: (path) => files[path] !== undefined || written.has(path),
         readLines: (path) => (written.get(path) ?? "").split("\n").slice(0, -1),
         appendLines: (path, lines) => void written.set(path, `${written.get(path) ?? ""}${lines.map((line) => `${line}\n`).join("")}`),
-        inputIsTerminal: false,
+        inputIsTerminal: hidden !== undefined,
         outputIsTerminal: isTerminal,
         errorIsTerminal: isTerminal,
         environment,
@@ -170,6 +177,13 @@ export function createCliBench(app: () => AdminApp): CliBench {
         conjurApi: () => {
           throw new Error("no other server here");
         },
+        remote: () => {
+          throw new Error("no server to log in at here");
+        },
+        clock: createTestClock(),
+        files: createMemoryFiles(),
+        remove: () => false,
+        openCopy: () => Promise.reject(new Error("no copy here")),
         answers: async () => false,
         pause: async () => undefined,
         authenticators: () => [jsonAuthenticator("authn-azure")],
