@@ -68,6 +68,9 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get mounts() {
       return paths().mounts;
     },
+    get policies() {
+      return paths().policies;
+    },
   };
 }
 

@@ -6,10 +6,13 @@
  */
 
 import type { MountOperations } from "./mounts";
+import type { PathPolicyOperations } from "./path-policies";
 
 export type * from "../../model/paths";
 export type * from "./mounts";
+export type { PathPolicy, PathPolicyOperations } from "./path-policies";
 
 export interface PathOperations {
   readonly mounts: MountOperations;
+  readonly policies: PathPolicyOperations;
 }

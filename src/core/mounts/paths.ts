@@ -6,6 +6,7 @@ import type { Projection } from "../projection";
 import { createDocuments } from "./documents";
 import { createMounts } from "./mounts";
 import type { PathOperations } from "./operations";
+import { createPathPolicies } from "./path-policies";
 
 export interface PathsDeps {
   readonly projection: Projection;
@@ -19,5 +20,6 @@ export interface PathsDeps {
 export function createPaths({ projection, gate, store, random, accountName }: PathsDeps): PathOperations {
   const documents = createDocuments(store);
   const mounts = createMounts({ projection, gate, documents, random, accountName });
-  return { mounts };
+  const policies = createPathPolicies({ projection, gate, documents, mounts });
+  return { mounts, policies };
 }

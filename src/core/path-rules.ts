@@ -1,0 +1,212 @@
+/**
+ * Path rules: the form of grant that a token carries. Of all rules of its policies one decides about a path, and never a union of several.
+ *
+ * Rules of the same path are merged first; a `deny` among them leaves nothing else. Then the exact rule decides; without one, the best of the longest
+ * prefix and of the rules with `+`. Source: Vault 1.19, vault/acl.go (NewACL, AllowOperation, CheckAllowedFromNonExactPaths).
+ */
+
+import type { Capability, PathAccess, PathRights, PathRule, PathVerdict } from "../model/paths";
+import { parametersProblem } from "./path-parameters";
+import { byText } from "./sorted-page";
+
+/** One policy of a caller; rules with placeholders are filled in before. */
+export interface NamedRules {
+  readonly name: string;
+  readonly rules: readonly PathRule[];
+}
+
+/** All rules of one path. */
+interface Merged {
+  readonly path: string;
+  /** The path without a `*` at its end. */
+  readonly stem: string;
+  readonly isPrefix: boolean;
+  /** Of the stem; only where one of them is `+`. */
+  readonly segments: readonly string[] | undefined;
+  readonly capabilities: ReadonlySet<Capability>;
+  readonly isDenied: boolean;
+  /** `app line 3, db`. */
+  readonly origin: string;
+  readonly rules: readonly PathRule[];
+}
+
+const everything: PathRights = {
+  isRoot: true,
+  policies: ["root"],
+  verdict: () => ({ allowed: true, rule: "policy root" }),
+  capabilities: () => ["root"],
+  reaches: () => true,
+};
+
+/** The rights of whoever carries the policy `root`. */
+export const rootRights = everything;
+
+/** Makes the rules of some policies ready. Their order is of no account. */
+export function createPathRights(policies: readonly NamedRules[]): PathRights {
+  const merged = mergeByPath(policies);
+  const exact = new Map<string, Merged>();
+  const prefixes = new Map<string, Merged>();
+  const segmented: Merged[] = [];
+  for (const rule of merged) {
+    if (rule.segments !== undefined) segmented.push(rule);
+    else if (rule.isPrefix) prefixes.set(rule.stem, rule);
+    else exact.set(rule.path, rule);
+  }
+  const prefixLengths = [...new Set([...prefixes.keys()].map((stem) => stem.length))].sort((left, right) => right - left);
+  const names = policies.map(({ name }) => name).sort(byText);
+
+  function longestPrefix(path: string): Merged | undefined {
+    for (const length of prefixLengths) {
+      const found = length <= path.length ? prefixes.get(path.slice(0, length)) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  function wildcard(path: string): Merged | undefined {
+    let best = longestPrefix(path);
+    if (segmented.length === 0) return best;
+    const segments = path.split("/");
+    for (const rule of segmented) if (fits(rule, segments) && (best === undefined || isBetter(rule, best))) best = rule;
+    return best;
+  }
+
+  function deciding(path: string): Merged | undefined {
+    const isList = path.endsWith("/");
+    const bare = isList ? path.slice(0, -1) : path;
+    return exact.get(path) ?? (isList ? exact.get(bare) : undefined) ?? wildcard(path) ?? (isList ? wildcard(bare) : undefined);
+  }
+
+  return {
+    isRoot: false,
+    policies: names,
+
+    verdict(access, exists) {
+      const rule = deciding(access.path);
+      const needed = capabilityOf(access, exists);
+      if (rule === undefined) return refused("no_path_rule", `no rule of ${names.join(", ")} is for ${access.path}`, access, needed);
+      const where = `path "${rule.path}" of policy ${rule.origin}`;
+      if (rule.isDenied) return { allowed: false, because: "path_denied", detail: `${where} denies it` };
+      if (!rule.capabilities.has(needed))
+        return refused("path_capability", `${where} gives ${listed(rule)}, not ${needed}`, access, needed);
+      if (access.sudo === true && !rule.capabilities.has("sudo"))
+        return refused("path_sudo", `${where} gives ${listed(rule)}, not sudo`, access, needed);
+      return restricted(rule, access, where) ?? { allowed: true, rule: `${where}: ${needed}` };
+    },
+
+    capabilities(path) {
+      const rule = deciding(path);
+      if (rule === undefined || rule.isDenied || rule.capabilities.size === 0) return ["deny"];
+      return [...rule.capabilities].sort(byText);
+    },
+
+    reaches: (prefix) => merged.some((rule) => !rule.isDenied && rule.capabilities.size > 0 && reachesInto(rule, prefix)),
+  };
+}
+
+function mergeByPath(policies: readonly NamedRules[]): readonly Merged[] {
+  const byPath = new Map<string, { readonly policy: string; readonly rule: PathRule }[]>();
+  for (const { name, rules } of policies) {
+    for (const rule of rules) {
+      const known = byPath.get(rule.path);
+      if (known === undefined) byPath.set(rule.path, [{ policy: name, rule }]);
+      else known.push({ policy: name, rule });
+    }
+  }
+  return [...byPath].map(([path, sources]) => {
+    const isPrefix = path.endsWith("*");
+    const stem = isPrefix ? path.slice(0, -1) : path;
+    const segments = stem.split("/");
+    const capabilities = new Set(sources.flatMap(({ rule }) => rule.capabilities));
+    return {
+      path,
+      stem,
+      isPrefix,
+      segments: segments.includes("+") ? segments : undefined,
+      capabilities,
+      isDenied: capabilities.has("deny"),
+      origin: sources.map(({ policy, rule }) => (rule.line === undefined ? policy : `${policy} line ${rule.line}`)).join(", "),
+      rules: sources.map(({ rule }) => rule),
+    };
+  });
+}
+
+/** Whether a rule with `+` is for these segments: each `+` for one of them, whatever it is. */
+function fits({ segments: pattern = [], isPrefix }: Merged, segments: readonly string[]): boolean {
+  if (segments.length < pattern.length || (!isPrefix && segments.length !== pattern.length)) return false;
+  return pattern.every((part, index) => {
+    const segment = segments[index] ?? "";
+    return part === "+" || part === segment || (isPrefix && index === pattern.length - 1 && segment.startsWith(part));
+  });
+}
+
+/** Of two rules with wildcards, the one that says more about the path. */
+function isBetter(left: Merged, right: Merged): boolean {
+  const later = firstWildcard(left) - firstWildcard(right);
+  if (later !== 0) return later > 0;
+  if (left.isPrefix !== right.isPrefix) return right.isPrefix;
+  const fewer = plusCount(right) - plusCount(left);
+  if (fewer !== 0) return fewer > 0;
+  if (left.path.length !== right.path.length) return left.path.length > right.path.length;
+  return left.path > right.path;
+}
+
+function firstWildcard({ path, segments, stem }: Merged): number {
+  if (segments === undefined) return stem.length;
+  const before = segments.slice(0, segments.indexOf("+")).join("/").length;
+  return before === 0 && path.startsWith("+") ? 0 : before + 1;
+}
+
+const plusCount = ({ segments }: Merged): number => segments?.filter((segment) => segment === "+").length ?? 0;
+
+function capabilityOf({ action }: PathAccess, exists: boolean): Capability {
+  if (action !== "write") return action;
+  return exists ? "update" : "create";
+}
+
+/** What bounds the rule's leave: for how long an answer is wrapped, and what the request may say. Undefined when nothing does. */
+function restricted({ rules }: Merged, access: PathAccess, where: string): PathVerdict | undefined {
+  const least = smallest(rules.map(({ minWrappingSeconds }) => minWrappingSeconds));
+  const most = smallest(rules.map(({ maxWrappingSeconds }) => maxWrappingSeconds));
+  const { wrapSeconds } = access;
+  const isOutside =
+    (least !== undefined || most !== undefined) &&
+    (wrapSeconds === undefined || wrapSeconds < (least ?? 0) || wrapSeconds > (most ?? Number.POSITIVE_INFINITY));
+  if (isOutside) {
+    const detail = `${where} wants the answer wrapped for ${least ?? 0} to ${most ?? "any"} seconds`;
+    return { allowed: false, because: "path_wrapping", detail };
+  }
+  if (access.action === "list" || access.action === "delete") return undefined;
+  const problem = parametersProblem(rules, access.parameters ?? {});
+  return problem === undefined ? undefined : { allowed: false, because: "path_parameters", detail: `${where} ${problem}` };
+}
+
+/** Of those that are set; zero is not. */
+function smallest(values: readonly (number | undefined)[]): number | undefined {
+  const set = values.filter((value) => value !== undefined && value > 0);
+  return set.reduce<number | undefined>((least, value) => (least === undefined || (value ?? least) < least ? value : least), undefined);
+}
+
+function refused(because: string, detail: string, { path, sudo }: PathAccess, needed: Capability): PathVerdict {
+  const capabilities = sudo === true ? `"${needed}", "sudo"` : `"${needed}"`;
+  return { allowed: false, because, detail, remedy: `path "${path}" { capabilities = [${capabilities}] }` };
+}
+
+const listed = ({ capabilities }: Merged): string => (capabilities.size === 0 ? "nothing" : [...capabilities].sort(byText).join(", "));
+
+/** Whether a rule could match something at or below a prefix, such as `secret/`. */
+function reachesInto({ stem, isPrefix, segments }: Merged, prefix: string): boolean {
+  const bare = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
+  if (segments === undefined) {
+    if (stem === bare || stem.startsWith(prefix)) return true;
+    return isPrefix && (prefix.startsWith(stem) || bare.startsWith(stem));
+  }
+  const wanted = bare.split("/");
+  if (!isPrefix && segments.length < wanted.length) return false;
+  return wanted.every((part, index) => {
+    const segment = segments[index];
+    if (segment === undefined) return isPrefix;
+    if (segment === "+" || segment === part) return true;
+    return isPrefix && index === segments.length - 1 && part.startsWith(segment);
+  });
+}
