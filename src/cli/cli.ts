@@ -11,6 +11,7 @@ import { configurationCommand } from "./commands/configuration";
 import { dataKeyCommand } from "./commands/data-key";
 import { dbCommand } from "./commands/db";
 import { devCommand } from "./commands/dev";
+import { execCommand } from "./commands/exec";
 import { exportCommand } from "./commands/export";
 import { getCommand } from "./commands/get";
 import { importCommand } from "./commands/import";
@@ -40,6 +41,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   logoutCommand,
   whoamiCommand,
   getCommand,
+  execCommand,
   statusCommand,
   roleCommand,
   policyCommand,

@@ -11,6 +11,15 @@ export function withoutLineEnd(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, bytes[length - 2] === 0x0d ? length - 2 : length - 1);
 }
 
+/** Undefined for bytes that are no UTF-8. */
+export function utf8Text(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The value of a secret: a file as it is, or standard input without its last line break. */
 export async function readSecret(io: CliIo, file: string | undefined): Promise<Uint8Array> {
   if (file !== undefined) return io.readFile(file);

@@ -12,6 +12,7 @@ import { type Connection, serverUrl } from "../config/connection";
 import { PosternError } from "../model/failures";
 import type { Authenticator, Clock, Logger, PrivateFiles } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
+import { type ChildEnd, type ChildOptions, runChild } from "../runtime/child-process";
 import { createClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
 import { createPrivateFiles } from "../runtime/files";
@@ -19,6 +20,7 @@ import { createHttpClient } from "../runtime/http-client";
 import { createLogger } from "../runtime/logger";
 import { createMachineFiles } from "../runtime/machine-files";
 import { createRandom } from "../runtime/random";
+import { createSecretFolder, type SecretFolder } from "../runtime/secret-folder";
 import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
 import { createSocketFetch } from "../runtime/socket-client";
 import { initialiseFolder, openFolder, type RunningServer, reasonOf, startServer } from "../server/server";
@@ -53,6 +55,9 @@ export interface CliWorld {
   remove(path: string): boolean;
   /** The sealed copy of what was read. `complain` hears why one cannot be used. */
   openCopy(options: OfflineCopyOptions, complain: (event: string) => void): Promise<LocalCopy>;
+  runChild(options: ChildOptions): Promise<ChildEnd>;
+  /** A folder that is made when the first file is written to it. */
+  secretFolder(): SecretFolder;
   /** Whether anything answers on a port of this machine. */
   answers(port: number): Promise<boolean>;
   pause(ms: number): Promise<void>;
@@ -118,6 +123,8 @@ export function processWorld(version: string): CliWorld {
       const logger: Logger = { ...silent, warn: complain, error: complain };
       return openOfflineCopy(options, { files: createPrivateFiles(), clock: createClock(), random: createRandom(), logger, machine });
     },
+    runChild,
+    secretFolder: createSecretFolder,
     answers: (port) => acceptsConnections(port),
     pause: (ms) => Bun.sleep(ms),
     authenticators() {

@@ -184,6 +184,8 @@ export function createCliBench(app: () => AdminApp): CliBench {
         files: createMemoryFiles(),
         remove: () => false,
         openCopy: () => Promise.reject(new Error("no copy here")),
+        runChild: () => Promise.reject(new Error("no programs run here")),
+        secretFolder: () => ({ write: (name) => `/secrets/${name}`, remove: () => undefined }),
         answers: async () => false,
         pause: async () => undefined,
         authenticators: () => [jsonAuthenticator("authn-azure")],

@@ -5,7 +5,7 @@ import type { ResourceId } from "../../model/ids";
 import { createClientCommand, loginOf, offlineOf, withOfflineOptions, withSocketOptions } from "../client-command";
 import { type Cli, onRun, optionOf, usage } from "../command";
 import { exitCodes } from "../exit-codes";
-import { variableId } from "../input";
+import { utf8Text, variableId } from "../input";
 import { type Reading, readSecrets, secretIn } from "../secret-reading";
 
 const example = `postern get db/password
@@ -58,17 +58,8 @@ function jsonOf(id: ResourceId | undefined, readings: ReadonlyMap<ResourceId, Re
   if (id === undefined) return {};
   const reading = readings.get(id);
   const bytes = secretIn(id, reading).reveal();
-  const text = isBase64 ? undefined : textOf(bytes);
+  const text = isBase64 ? undefined : utf8Text(bytes);
   const value = text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { value: text };
   if (reading === undefined || "failure" in reading || reading.source === "server") return { id, ...value };
   return { id, ...value, source: reading.source, ageSeconds: Math.floor(reading.ageMs / 1000) };
-}
-
-/** Undefined for bytes that are no UTF-8. */
-function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

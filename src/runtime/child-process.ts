@@ -1,0 +1,81 @@
+/** A program that runs in this process's place: with its streams, told what this process is told, ending as it ends. */
+
+import { constants } from "node:os";
+import { delimiter, isAbsolute, resolve } from "node:path";
+
+export interface Program {
+  readonly command: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface ChildOptions {
+  /** Makes what the program needs. What is signalled meanwhile reaches the program. */
+  readonly prepare: () => Program;
+  /** Removes it again, however the program ended, and also when it was never started. */
+  readonly cleanUp: () => void;
+  readonly folder: string;
+  /** The terminal tells the program itself of Ctrl-C. */
+  readonly isAtTerminal: boolean;
+}
+
+/** How it ended: as a shell says it, 128 and the number of the signal; or that there was nothing to start. */
+export type ChildEnd = { readonly code: number } | { readonly notStarted: "absent" | "not_executable" | "too_large" };
+
+const forwarded = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const;
+/** Those that a terminal sends to all of its programs. */
+const ofTerminal = new Set<string>(["SIGINT", "SIGQUIT", "SIGWINCH", "SIGCONT"]);
+
+/** No signal but SIGKILL ends this process between `prepare` and `cleanUp`. */
+export async function runChild({ prepare, cleanUp, folder, isAtTerminal }: ChildOptions): Promise<ChildEnd> {
+  let child: Bun.Subprocess | undefined;
+  const listeners = forwarded.map((signal) => {
+    const listener = (): void => {
+      if (!(isAtTerminal && ofTerminal.has(signal))) child?.kill(signal);
+    };
+    process.on(signal, listener);
+    return () => process.removeListener(signal, listener);
+  });
+  try {
+    const program = prepare();
+    const started = start(program, folder);
+    if ("notStarted" in started) return started;
+    child = started.child;
+    await child.exited;
+    return { code: child.signalCode === null ? (child.exitCode ?? 1) : 128 + signalNumber(child.signalCode) };
+  } finally {
+    cleanUp();
+    for (const remove of listeners) remove();
+  }
+}
+
+type Started = { readonly child: Bun.Subprocess } | { readonly notStarted: "absent" | "not_executable" | "too_large" };
+
+function start({ command: [name, ...words], environment }: Program, folder: string): Started {
+  const path = programOf(name, environment.PATH ?? "", folder);
+  if (path === undefined) return { notStarted: "absent" };
+  const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
+  try {
+    return { child: Bun.spawn([path, ...words], { argv0: name, cwd: folder, env: { ...environment }, ...streams }) };
+  } catch (error) {
+    return { notStarted: reasonOf(error) };
+  }
+}
+
+function programOf(name: string, path: string, folder: string): string | undefined {
+  if (/[/\\]/u.test(name)) return isAbsolute(name) ? name : resolve(folder, name);
+  // Empty and relative entries mean the folder it runs in, as they do in a shell.
+  const folders = path.split(delimiter).map((each) => resolve(folder, each));
+  return Bun.which(name, { PATH: folders.join(delimiter) }) ?? undefined;
+}
+
+function signalNumber(name: string | number): number {
+  return Object.entries(constants.signals).find(([each]) => each === name)?.[1] ?? 0;
+}
+
+function reasonOf(error: unknown): "absent" | "not_executable" | "too_large" {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT") return "absent";
+  if (code === "E2BIG") return "too_large";
+  if (code === "EACCES" || code === "ENOEXEC" || code === "EISDIR") return "not_executable";
+  throw error;
+}

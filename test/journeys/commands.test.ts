@@ -1,0 +1,186 @@
+/** The shipped program as people and scripts use it: logged in by a machine's identity at a server of its own, which then goes away. */
+
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Installation, installBinary } from "../support/binary";
+
+setDefaultTimeout(60_000);
+
+const secretText = "the-value-of-the-sample-secret";
+const secret = "secrets/test-variable";
+
+let installation: Installation;
+let home: string;
+let dev: Bun.Subprocess<"ignore", "pipe", "pipe">;
+let url = "";
+let login: readonly string[] = [];
+let arcTokens = "";
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const environment = (): Record<string, string> => ({ PATH: "/usr/bin:/bin:/usr/sbin:/sbin", HOME: home });
+
+function start(words: readonly string[], more: Readonly<Record<string, string>> = {}) {
+  return Bun.spawn([installation.binary, ...words], {
+    cwd: home,
+    env: { ...environment(), ...more },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+}
+
+async function run(words: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const child = start(words, more);
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code, out, err };
+}
+
+/** All of `postern dev`'s text. */
+async function startDev(): Promise<string> {
+  dev = Bun.spawn([installation.binary, "dev", "--listen", "127.0.0.1:0"], {
+    cwd: home,
+    env: environment(),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const reader = dev.stdout.getReader();
+  let text = "";
+  while (!text.includes("# Then: the same machine")) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`dev ended: ${text}`);
+    text += Buffer.from(value).toString();
+  }
+  reader.releaseLock();
+  return text;
+}
+
+const found = (text: string, pattern: RegExp): string => pattern.exec(text)?.[1] ?? "";
+
+beforeAll(async () => {
+  installation = installBinary();
+  home = installation.folder("home");
+  chmodSync(home, 0o700);
+  const text = await startDev();
+  url = found(text, /^# Postern +(\S+)/mu);
+  arcTokens = join(found(text, /^# Files +(\S+)/mu), "tokens");
+  const arc = found(text, /^# arc +(\S+)/mu);
+  const roots = found(text, /^export CONJUR_CERT_FILE=(\S+)/mu);
+  const identity = [
+    "--identity-source",
+    "arc",
+    "--identity-endpoint",
+    `${arc}/metadata/identity/oauth2/token`,
+    "--identity-tokens",
+    arcTokens,
+  ];
+  const where = ["--url", url, "--account", "dev", "--login", "host/azure-apps/arc", "--service", "AzureAE1", "--ca-cert", roots];
+  login = ["login", ...where, ...identity];
+});
+
+afterAll(() => {
+  dev.kill("SIGKILL");
+  installation.remove();
+});
+
+/** The first line that it prints, and a way to the rest. */
+async function firstLine(child: ReturnType<typeof start>): Promise<{ readonly line: string; readonly rest: () => Promise<string> }> {
+  const reader = child.stdout.getReader();
+  let text = "";
+  const more = async (): Promise<boolean> => {
+    const { value, done } = await reader.read();
+    text += Buffer.from(value ?? []).toString();
+    return !done;
+  };
+  while (!text.includes("\n") && (await more()));
+  const [line = ""] = text.split("\n", 1);
+  return {
+    line,
+    async rest() {
+      while (await more());
+      return text.slice(line.length + 1);
+    },
+  };
+}
+
+describe("with the server at hand", () => {
+  test("a machine logs in by its challenge file, is told who it is, and reads", async () => {
+    expect(await run(login)).toEqual({ code: 0, out: `Logged in at ${url} as host/azure-apps/arc\n`, err: "" });
+    expect(JSON.parse((await run(["whoami", "--json"])).out)).toMatchObject({ account: "dev", username: "host/azure-apps/arc" });
+    expect(await run(["get", secret])).toEqual({ code: 0, out: secretText, err: "" });
+  });
+
+  test("a program gets secrets, and nobody else: not the list of processes, and no file after its end", async () => {
+    const script =
+      'printf "%s %s %s " "$A" "$(cat "$F")" "$F"; stat -c %a "$F" "$(dirname "$F")" | tr "\\n" " "; cat /proc/$PPID/cmdline | tr "\\0" " "; exit 7';
+    const yaml = `A: !var ${secret}\nF: !var:file ${secret}\n`;
+    const { code, out, err } = await run(["exec", "--yaml", yaml, "--", "sh", "-c", script]);
+    const [value, content, path = "", fileMode, folderMode, ...words] = out.split(" ");
+    expect([code, err, value, content, fileMode, folderMode]).toEqual([7, "", secretText, secretText, "600", "700"]);
+    expect(existsSync(path)).toBe(false);
+    expect(words.join(" ")).not.toContain(secretText);
+  });
+
+  test.each([["SIGTERM"], ["SIGHUP"], ["SIGUSR1"], ["SIGINT"]] as const)(
+    "a program hears of %s, and its files are gone after it",
+    async (signal) => {
+      const script = `trap 'echo heard; exit 3' ${signal.slice(3)}; echo "$F"; while :; do sleep 0.05; done`;
+      const child = start(["exec", "--yaml", `F: !var:file ${secret}`, "--", "sh", "-c", script]);
+      const { line: path, rest } = await firstLine(child);
+      expect(readFileSync(path, "utf8")).toBe(secretText);
+      child.kill(signal);
+      const [out, code] = await Promise.all([rest(), child.exited]);
+      expect([out, code]).toEqual(["heard\n", 3]);
+      expect(existsSync(path)).toBe(false);
+    },
+  );
+
+  test("a program that a signal ends is told as a shell tells it, and leaves no file", async () => {
+    const { code, out } = await run(["exec", "--yaml", `F: !var:file ${secret}`, "--", "sh", "-c", 'echo "$F"; kill -KILL $$']);
+    expect(code).toBe(137);
+    expect(existsSync(out.trim())).toBe(false);
+  });
+});
+
+describe("with the server gone", () => {
+  const yaml = ["--yaml", `A: !var ${secret}`];
+  const program = ["--", "sh", "-c", 'printf %s "$A"'];
+
+  test("a program runs with the sealed copy, no older than allowed, and else not at all", async () => {
+    expect(await run(["exec", "--offline", "--max-age", "1h", ...yaml, ...program])).toEqual({ code: 0, out: secretText, err: "" });
+    dev.kill("SIGTERM");
+    expect(await dev.exited).toBe(0);
+    const late = await run(["exec", "--offline", "--max-age", "1h", ...yaml, ...program]);
+    expect([late.code, late.out]).toEqual([0, secretText]);
+    expect(late.err).toContain("using the sealed copy");
+    const stale = await run(["exec", "--offline", "--max-age", "0s", ...yaml, ...program]);
+    expect([stale.code, stale.out]).toEqual([1, ""]);
+    expect(stale.err).toContain("is too old to be served");
+    expect(await run(["exec", ...yaml, ...program])).toMatchObject({ code: 75, out: "" });
+  });
+
+  test("nothing on the disk has a value or a key in it, and all of it is this user's alone", async () => {
+    const folder = join(home, ".local/state/postern");
+    const { out } = await run(["exec", "--yaml", "A: b", "--", "find", folder, "-type", "f"]);
+    const files = out.trim().split("\n");
+    expect(files.length).toBeGreaterThanOrEqual(4);
+    for (const file of files) {
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(readFileSync(file, "latin1")).not.toContain(secretText);
+      expect(readFileSync(file, "latin1")).not.toContain(Buffer.from(secretText).toString("base64"));
+    }
+  });
+
+  test("a copy does not open under another key", async () => {
+    writeFileSync(join(home, ".local/state/postern/offline.key"), `${Buffer.alloc(32, 7).toString("base64")}\n`, { mode: 0o600 });
+    const outcome = await run(["exec", "--offline", "--max-age", "1h", ...yaml, ...program]);
+    expect([outcome.code, outcome.out]).toEqual([78, ""]);
+    expect(outcome.err).not.toContain(secretText);
+  });
+});
