@@ -24,9 +24,9 @@ export const continueLine = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1
 /** Reads the answer's body to its end. Rejects when that fails. */
 export async function bytesOf(response: Response, { isHead, isLast, date }: Manner): Promise<AnswerBytes> {
   const { status, headers } = response;
-  const body = response.body === null ? undefined : await response.bytes();
+  const body = await response.bytes();
   const hasBody = status !== 204 && status !== 304;
-  const length = (isHead ? headers.get("content-length") : undefined) ?? body?.byteLength ?? 0;
+  const length = (isHead ? headers.get("content-length") : undefined) ?? body.byteLength;
   const ends = isLast || headers.get("connection")?.toLowerCase() === "close";
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
   headers.forEach((value, name) => {

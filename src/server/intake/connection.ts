@@ -5,7 +5,7 @@
 
 import type { Clock } from "../../model/ports";
 import type { Reception } from "../reception";
-import { bytesOf, continueLine, type Manner } from "./answer";
+import { type AnswerBytes, bytesOf, continueLine, type Manner } from "./answer";
 import { type BodyReader, createChunkedBody, createSizedBody } from "./body";
 import { judgeUnfinished, maxHeadBytes, type RequestHead, readHead } from "./head";
 import { type Announced, announce, requestOf } from "./request";
@@ -167,12 +167,10 @@ export function createConnection(line: Line, deps: ConnectionDeps): Connection {
     phase = "answering";
     deadlineMs = Number.POSITIVE_INFINITY;
     const manner: Manner = { isHead, isLast, date: deps.date() };
-    const out = await Promise.resolve(answered)
-      .then((response) => bytesOf(response, manner))
-      .catch(() => bytesOf(new Response(null, { status: 500 }), { ...manner, isLast: true }));
+    const out = await written(answered, manner);
     release();
     if (phase !== "answering") return;
-    isLast = out.isLast;
+    isLast ||= out.isLast;
     phase = "writing";
     allow(patience.write);
     send(out.bytes);
@@ -242,4 +240,13 @@ export function createConnection(line: Line, deps: ConnectionDeps): Connection {
       if (phase === "head" && pending.byteLength === 0) leave();
     },
   };
+}
+
+/** Reached with 500 only by a defect of the reception itself, or a body that fails while it is made. */
+async function written(answered: Response | Promise<Response>, manner: Manner): Promise<AnswerBytes> {
+  try {
+    return await bytesOf(await answered, manner);
+  } catch {
+    return await bytesOf(new Response(null, { status: 500 }), { ...manner, isLast: true });
+  }
 }

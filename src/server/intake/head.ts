@@ -15,7 +15,8 @@ const carriageReturn = 0x0d;
 /** Longer numbers are no length of anything, and would lose digits. */
 const contentLength = /^\d{1,15}$/;
 
-const controlOrLoneBreak = /[^\t\r\n -~\u0080-\u00ff]|\r(?!\n)|(?<!\r)\n/;
+/** Anything that no line has, half a line's end among it. */
+const notInLine = /[^\t -~\u0080-\u00ff]/;
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const version = /^HTTP\/\d\.\d$/;
 
@@ -44,14 +45,14 @@ const malformed: NoRequest = { refused: 400 };
 
 /** Reads a head without the empty line that ends it; each character of the text is one byte. */
 export function readHead(text: string): RequestHead | NoRequest {
-  if (controlOrLoneBreak.test(text)) return malformed;
-  const [first = "", ...lines] = text.split("\r\n");
-  const [method = "", target = "", protocol = "", ...more] = first.split(" ");
-  if (more.length > 0 || !token.test(method) || target === "" || !version.test(protocol)) return malformed;
+  const lines = text.split("\r\n");
+  const first = lines[0] ?? "";
+  const [method = "", target = "", protocol = "", more] = first.split(" ");
+  if (more !== undefined || notInLine.test(first) || !token.test(method) || target === "" || !version.test(protocol)) return malformed;
   if (method.length > maxMethodLength) return { refused: 501 };
   if (target.length > maxTargetBytes) return { refused: 414 };
   if (protocol !== "HTTP/1.1" && protocol !== "HTTP/1.0") return { refused: 505 };
-  if (lines.length > maxHeaders) return { refused: 431 };
+  if (lines.length > maxHeaders + 1) return { refused: 431 };
   return readHeaders(lines, { method, target, isFirstVersion: protocol === "HTTP/1.0" });
 }
 
@@ -61,6 +62,7 @@ interface FirstLine {
   readonly isFirstVersion: boolean;
 }
 
+/** The lines behind the first. */
 function readHeaders(lines: readonly string[], { method, target, isFirstVersion }: FirstLine): RequestHead | NoRequest {
   const headers: [string, string][] = [];
   let host: string | undefined;
@@ -68,7 +70,9 @@ function readHeaders(lines: readonly string[], { method, target, isFirstVersion 
   let coding: string | undefined;
   let expectation: string | undefined;
   let isKept = !isFirstVersion;
-  for (const line of lines) {
+  for (let index = 1; index < lines.length; index += 1) {
+    const line = lines[index] ?? "";
+    if (notInLine.test(line)) return malformed;
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(0, colon)).toLowerCase();
     // Also what continues the line before it, and a blank before the colon: neither is a token.

@@ -29,14 +29,21 @@ const relativePaths = "relative paths not supported";
  * that has none is dropped, as Vault does. Undefined when the host cannot stand in a URL.
  */
 export function requestOf({ head, url }: Announced, body: Uint8Array<ArrayBuffer> | number): Request | undefined {
-  if (!URL.canParse(url)) return undefined;
   const { method } = head;
   const headers = [...head.headers];
   const length = typeof body === "number" ? body : body.byteLength;
   const isSent = typeof body !== "number" && length > 0 && !withoutBody.has(method);
   if (isSent || typeof body === "number") headers.push(["content-length", String(length)]);
-  const request = new Request(url, { method: method === "LIST" ? "GET" : method, headers, ...(isSent ? { body } : {}) });
+  const request = made(url, { method: method === "LIST" ? "GET" : method, headers, ...(isSent ? { body } : {}) });
   // The runtime makes GET of every method that it does not know (Bun 1.4.5).
-  if (method === "LIST") Object.defineProperty(request, "method", { value: "LIST" });
+  if (method === "LIST" && request !== undefined) Object.defineProperty(request, "method", { value: "LIST" });
   return request;
+}
+
+function made(url: string, init: RequestInit): Request | undefined {
+  try {
+    return new Request(url, init);
+  } catch {
+    return undefined;
+  }
 }
