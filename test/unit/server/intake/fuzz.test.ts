@@ -33,7 +33,7 @@ const verbs = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "LIST
 const withoutBody: readonly string[] = ["GET", "HEAD", "LIST"];
 const canary = "GET /canary HTTP/1.1\r\nHost: h\r\n\r\n";
 const contents = ["", "x", '{"a":1}', canary, `0\r\n\r\n${canary}`, "\r\n\r\n", "x".repeat(300), "\0\xff\r"];
-const extras = ["X-A: b", "X-Vault-Token: hvs.1", "Accept:", "Connection: keep-alive", "x-long: " + "y".repeat(200)];
+const extras = ["X-A: b", "X-Vault-Token: hvs.1", "Accept:", "Connection: keep-alive", `x-long: ${"y".repeat(200)}`];
 const damages = [
   "\r\n",
   "\n",
