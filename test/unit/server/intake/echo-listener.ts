@@ -1,6 +1,6 @@
 /** A listener of Vault's dialect on loopback whose front answers with what it was asked. */
 
-import type { FrontApp } from "../../../../src/fronts/front";
+import type { FrontApp, FrontBindings } from "../../../../src/fronts/front";
 import { createListener, type Listener, type ListenerConfig } from "../../../../src/server/listener";
 import { now } from "../../../fronts/fake-broker";
 
@@ -26,11 +26,11 @@ export function listenWithEcho(config: Partial<ListenerConfig> = {}): EchoListen
     takesPolicy: () => false,
     refuse: (failure) => Response.json({ refused: failure.code }, { status: failure.code === "too_large" ? 413 : 400 }),
     app: {
-      async fetch(request: Request, { context }: { readonly context: { readonly clientAddress: string } }) {
+      async fetch(request, bindings) {
         const { pathname, search } = new URL(request.url);
         if (pathname === "/v1/held") await promise;
         if (pathname === "/v1/large") return new Response(Buffer.alloc(largeBytes, "x"));
-        return Response.json([request.method, pathname + search, await request.text(), context.clientAddress]);
+        return Response.json([request.method, pathname + search, await request.text(), addressIn(bindings)]);
       },
       request: () => new Response(null, { status: 404 }),
     },
@@ -45,4 +45,8 @@ export function listenWithEcho(config: Partial<ListenerConfig> = {}): EchoListen
     config: { listen: "127.0.0.1:0", trustedProxies: [], keyVaultHosts: [], dialect: "vault", ...config },
   });
   return { listener, rejected, warnings, release: resolve };
+}
+
+function addressIn(bindings: FrontBindings | object | undefined): string | undefined {
+  return bindings !== undefined && "context" in bindings ? bindings.context.clientAddress : undefined;
 }
