@@ -2,6 +2,7 @@
  * The core's door: every operation of Postern, bound to what it needs. No logic of its own.
  */
 
+import type { ResourceId } from "../model/ids";
 import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, Store } from "../model/ports";
 import { createAccounts } from "./accounts";
 import { createAuthenticatorRecords } from "./authenticator-records";
@@ -12,6 +13,7 @@ import { createDecisionIds } from "./decisions";
 import { createEffectivePolicies } from "./effective-policies";
 import { createExports } from "./exports";
 import { createGate } from "./gate";
+import type { Graph } from "./graph";
 import { createGroupMembers } from "./group-members";
 import { createHostFactories, type HostFactoryConfinement } from "./host-factories";
 import { createHosts } from "./hosts";
@@ -25,6 +27,7 @@ import type { PlanInput, PlanOutput } from "./policy/task";
 import { createProjection } from "./projection";
 import { createResources } from "./resources";
 import { createRoles } from "./roles";
+import type { Keeping } from "./secret-versions";
 import { createSecrets } from "./secrets";
 import { createSessions } from "./sessions";
 import { createSigners, type SignatureAlgorithm } from "./signers";
@@ -103,12 +106,9 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     types: deps.authenticators.map(({ type }) => type),
   });
   const login = createLogin({ projection, gate, sessions, credentials, authenticators, meter });
-  const secrets = createSecrets({
-    projection,
-    gate,
-    store,
-    keeping: () => ({ versionsKept: settings.secretVersionsKept, casRequired: false }),
-  });
+  const elsewhere: Keeping = { versionsKept: settings.secretVersionsKept, casRequired: false };
+  const keeping = (graph: Graph, id: ResourceId): Keeping => paths.keeping(graph, id) ?? elsewhere;
+  const secrets = createSecrets({ projection, gate, store, keeping });
   const hosts = createHosts({ projection, gate, login, credentials, store });
   const policies = createPolicies({
     projection,
@@ -127,7 +127,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const factories = createHostFactories({ projection, gate, credentials, confinement: settings.hostFactoryConfinement ?? "related" });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
-  const paths = createPaths({ projection, gate, store, random, accountName: settings.pathAccount });
+  const paths = createPaths({ projection, gate, store, random, secrets, accountName: settings.pathAccount });
 
   const broker: Broker = {
     paths,

@@ -45,6 +45,8 @@ export interface Gate {
   change<Result>(caller: Caller, demand: Demand, act: (graph: Graph) => Promise<Result>): Promise<Result>;
   /** Whether the role has the right, without an audit line: for one step of an operation that is audited as a whole. */
   allows(graph: Graph, role: RoleId, privilege: string, resource: ResourceId): boolean;
+  /** The same by path rules: for what was decided before it was known whether the thing exists when it is written. */
+  allowsPath(caller: Caller, access: PathAccess, exists: boolean): boolean;
   /** Writes the line of a decision made elsewhere (a login) and returns the error that carries its name. */
   refuse(context: RequestContext, about: Partial<AuditRecord> & Pick<AuditRecord, "operation">, error: unknown): Promise<PosternError>;
   /** Tells the audit which rows a change that was decided here touched, where a sink wants to know. `rows` is asked only then. */
@@ -67,9 +69,9 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
   function decide(graph: Graph, caller: Caller, demand: Demand): string | undefined {
     const { resource, privilege } = demand;
     if (demand.access !== undefined) return decideByPath(graph, caller, demand, demand.access);
+    if (demand.unless !== undefined) assertNotDenied(caller, demand.unless);
     if (resource === undefined) return undefined;
     projection.assertSound(caller.account);
-    if (demand.unless !== undefined) assertNotDenied(caller, demand.unless);
     const rule = privilege === undefined ? undefined : graph.permits(caller.role, privilege, resource);
     if (rule !== undefined) {
       demand.requires?.();
@@ -94,10 +96,11 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
     return verdict.rule;
   }
 
-  /** Without rules there is nothing that could deny. */
-  function assertNotDenied({ rights }: Caller, access: PathAccess): void {
+  /** Without rules there is nothing that could deny. A token that another made may hold less than its role does, so its rules must allow it too. */
+  function assertNotDenied({ rights, token }: Caller, access: PathAccess): void {
     const verdict = rights?.verdict(access, true);
-    if (verdict?.allowed === false && verdict.because === "path_denied") throw refusedPath(verdict.because, verdict.detail, verdict.remedy);
+    if (verdict === undefined || verdict.allowed || (token?.actsAsRole === true && verdict.because !== "path_denied")) return;
+    throw refusedPath(verdict.because, verdict.detail, verdict.remedy);
   }
 
   function line(caller: Caller, demand: Demand, revision: number): Draft {
@@ -159,6 +162,8 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
     },
 
     allows: (graph, role, privilege, resource) => graph.permits(role, privilege, resource) !== undefined,
+
+    allowsPath: ({ rights }, access, exists) => rights?.verdict(access, exists).allowed === true,
 
     refuse: (context, about, error) =>
       refused(

@@ -14,6 +14,8 @@ export interface Keeping {
   readonly casRequired: boolean;
   /** Absent: a version is deleted by nobody but who asks for it. */
   readonly deleteAfterSeconds?: number;
+  /** The place knows no versions: each value takes the place and the number of the one before. */
+  readonly isReplacing?: true;
 }
 
 export type VersionState = "readable" | "deleted" | "destroyed";
@@ -38,8 +40,9 @@ export function readableVersion(graph: Graph, id: ResourceId, version: number | 
 
 /** The changes that make `value` the newest version, and drop those that are no longer kept. */
 export function nextVersion(graph: Graph, id: ResourceId, value: SecretBytes, { now, keeping }: NextVersion): readonly Change[] {
-  const version = newestNumber(graph, id) + 1;
   const { deleteAfterSeconds, versionsKept } = keeping;
+  const newest = newestNumber(graph, id);
+  const version = keeping.isReplacing === true && newest > 0 ? newest : newest + 1;
   const put: Change = { type: "put_secret_version", resource: id, version, createdAt: now, value };
   const dropped = graph.secretVersions(id).filter((each) => each.version <= version - versionsKept);
   return [

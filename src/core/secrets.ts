@@ -3,6 +3,7 @@
 import { constantTimeEqual } from "../crypto/digest";
 import { PosternError } from "../model/failures";
 import { accountOf, isRoleId, kindOf, type ResourceId } from "../model/ids";
+import type { PathAccess } from "../model/paths";
 import type { Store } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { Caller, Change, Instant } from "../model/types";
@@ -14,9 +15,10 @@ import type { Projection } from "./projection";
 import { isReadable, type Keeping, nextVersion, readableVersion } from "./secret-versions";
 
 export interface Secrets {
-  read(caller: Caller, secret: SecretRef): Promise<SecretVersion>;
+  /** `unless`: where a path was asked for, whose rules may deny what the graph allows. */
+  read(caller: Caller, secret: SecretRef, unless?: PathAccess): Promise<SecretVersion>;
   readMany(caller: Caller, ids: readonly ResourceId[]): Promise<ReadonlyMap<ResourceId, SecretVersion>>;
-  write(caller: Caller, id: ResourceId, value: SecretBytes): Promise<void>;
+  write(caller: Caller, id: ResourceId, value: SecretBytes, unless?: PathAccess): Promise<void>;
   expire(caller: Caller, id: ResourceId): Promise<void>;
   publicKeys(id: ResourceId): readonly string[];
   /** The changes that make `value` the newest version and drop the oldest beyond those kept; none when it already is. Throws `malformed` (because `cas_required`). */
@@ -56,9 +58,10 @@ export function createSecrets({ projection, gate, store, keeping }: SecretsDeps)
   return {
     successor,
 
-    read(caller, secret) {
-      const demand = { operation: "secret.read", resource: secret.id, privilege: "execute" };
-      return gate.release(caller, secret.version === undefined ? demand : { ...demand, version: secret.version }, (graph) =>
+    read(caller, secret, unless) {
+      const plain = { operation: "secret.read", resource: secret.id, privilege: "execute" };
+      const demand = secret.version === undefined ? plain : { ...plain, version: secret.version };
+      return gate.release(caller, unless === undefined ? demand : { ...demand, unless }, (graph) =>
         open(graph, secret, caller.context.now),
       );
     },
@@ -101,9 +104,10 @@ export function createSecrets({ projection, gate, store, keeping }: SecretsDeps)
       });
     },
 
-    write(caller, id, value) {
+    write(caller, id, value, unless) {
       const now = caller.context.now;
-      return gate.change(caller, { operation: "secret.write", resource: id, privilege: "update" }, async () => {
+      const demand = { operation: "secret.write", resource: id, privilege: "update", ...(unless === undefined ? {} : { unless }) };
+      return gate.change(caller, demand, async () => {
         if (isBlank(value))
           throw new PosternError({ code: "malformed", where: "value", expected: "a value that is not empty", kind: "argument" });
         if (kindOf(id) === "public_key") assertPublicKey(value);

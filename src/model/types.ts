@@ -243,6 +243,8 @@ export interface HeldToken {
   /** Empty for a batch token. */
   readonly accessor: string;
   readonly kind: "service" | "batch";
+  /** It came of a login, or stands for the administrator: the graph's rights of its role are its own. Those of a token that another made count only where its rules allow as much. */
+  readonly actsAsRole?: true;
 }
 
 /** One check on the way to a decision, in the order made. The first with `ok: false` decided. */

@@ -71,6 +71,15 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get policies() {
       return paths().policies;
     },
+    get keyed() {
+      return paths().keyed;
+    },
+    get keyedMetadata() {
+      return paths().keyedMetadata;
+    },
+    get variables() {
+      return paths().variables;
+    },
   };
 }
 

@@ -3,7 +3,7 @@
  */
 
 import { PosternError } from "../../model/failures";
-import { type AccountName, identifierOf, makeId, type ResourceId, type RoleId } from "../../model/ids";
+import { type AccountName, identifierOf, kindOf, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
 import type { Random } from "../../model/ports";
 import type { Caller, Change } from "../../model/types";
@@ -61,7 +61,11 @@ export interface MountEnd {
 export interface Mounts extends MountOperations {
   /** The account behind the paths. Throws `sealed` (reason `no_path_account`) when none is named and there is not exactly one. */
   account(graph: Graph): AccountName;
+  /** Whether that account is the one behind the paths. */
+  answersFor(graph: Graph, account: AccountName): boolean;
   find(graph: Graph, path: string): Mount | undefined;
+  /** Registers what must hold for a mount to be made; it throws what does not. */
+  onBegin(begin: (graph: Graph, mount: Mount) => void): void;
   /** Registers what goes with a mount. Called once by each noun that keeps something there. */
   onEnd(end: MountEnd): void;
 }
@@ -77,14 +81,20 @@ export interface MountsDeps {
 
 export function createMounts({ projection, gate, documents, random, accountName }: MountsDeps): Mounts {
   const kind = documents.kind(MountDocument);
+  const begins: ((graph: Graph, mount: Mount) => void)[] = [];
   const ends: MountEnd[] = [];
   let known: { readonly graph: Graph; readonly byPath: ReadonlyMap<string, Mount> } | undefined;
 
+  function accountIn(graph: Graph): AccountName | undefined {
+    if (accountName !== undefined) return graph.account(accountName)?.name;
+    const [only, ...others] = graph.accounts();
+    return others.length === 0 ? only?.name : undefined;
+  }
+
   function account(graph: Graph): AccountName {
-    const accounts = [...graph.accounts()];
-    const only = accountName === undefined ? (accounts.length === 1 ? accounts[0] : undefined) : graph.account(accountName);
+    const only = accountIn(graph);
     if (only === undefined) throw new PosternError({ code: "sealed", reason: "no_path_account" });
-    return only.name;
+    return only;
   }
 
   /** Every mount by its path. Made again when facts changed: the documents themselves are remembered. */
@@ -94,7 +104,9 @@ export function createMounts({ projection, gate, documents, random, accountName 
     projection.assertSound(name);
     const byPath = new Map(fixedMounts(graph.account(name)?.createdAt ?? 0).map((mount) => [mount.path, mount]));
     for (const id of graph.ownedBy(branchOf(name))) {
-      const document = identifierOf(id).startsWith(namePrefix) ? kind.find(graph, id) : undefined;
+      // Somebody's variable may bear such a name.
+      const isMount = kindOf(id) === "configuration" && identifierOf(id).startsWith(namePrefix);
+      const document = isMount ? kind.find(graph, id) : undefined;
       if (document !== undefined) byPath.set(document.path, { ...document, isFixed: false });
     }
     known = { graph, byPath };
@@ -141,7 +153,9 @@ export function createMounts({ projection, gate, documents, random, accountName 
 
   return {
     account,
+    answersFor: (graph, name) => accountIn(graph) === name,
     find,
+    onBegin: (begin) => begins.push(begin),
     onEnd: (end) => ends.push(end),
     at: (path) => find(projection.graph(), path),
     leaseBounds,
@@ -182,6 +196,7 @@ export function createMounts({ projection, gate, documents, random, accountName 
         return projection.write(account(projection.graph()), now, (graph) => {
           assertFree(graph, path);
           const mount = newMount(request, { now, random, taken: new Set([...all(graph).values()].map(({ accessor }) => accessor)) });
+          for (const begin of begins) begin(graph, mount);
           return { changes: put(graph, mount, now), result: undefined };
         });
       });

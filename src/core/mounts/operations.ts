@@ -5,14 +5,24 @@
  * Operations take the caller and what they are about to do at which path (`PathAccess`); the gate judges that by the rules the caller carries.
  */
 
+import type { KeyedMetadataOperations } from "./keyed-metadata";
+import type { KeyedSecretOperations } from "./keyed-secrets";
 import type { MountOperations } from "./mounts";
 import type { PathPolicyOperations } from "./path-policies";
+import type { VariableOperations } from "./variables";
 
 export type * from "../../model/paths";
+export type * from "./keyed-metadata";
+export type * from "./keyed-secrets";
 export type * from "./mounts";
 export type { PathPolicy, PathPolicyOperations } from "./path-policies";
 
 export interface PathOperations {
   readonly mounts: MountOperations;
   readonly policies: PathPolicyOperations;
+  /** What is kept at mounts of the type `kv`. */
+  readonly keyed: KeyedSecretOperations;
+  readonly keyedMetadata: KeyedMetadataOperations;
+  /** What is kept by policies, under the rights of the graph. */
+  readonly variables: VariableOperations;
 }

@@ -1,0 +1,235 @@
+/** What is known of keys beside their values: their versions, the rules each was given, which of them lie in a folder, and what holds for a mount as a whole. */
+
+import { PosternError } from "../../model/failures";
+import { accountOf, identifierOf, makeId, type ResourceId } from "../../model/ids";
+import type { PathAccess } from "../../model/paths";
+import type { Caller, Change, Instant, SecretRules } from "../../model/types";
+import type { Gate } from "../gate";
+import type { Graph } from "../graph";
+import type { Projection } from "../projection";
+import { type Order, sortedPage } from "../sorted-page";
+import { branchChanges, newResource } from "./documents";
+import { nameOfSegment } from "./escaped-names";
+import type { KeyedPlaces, KeyedSettings, KeyRef } from "./keyed-places";
+import { existsIn, type KeyedVersion, shownVersion } from "./keyed-secrets";
+
+export type { KeyedSettings } from "./keyed-places";
+
+/** A key with all that is known of its versions, oldest first. */
+export interface KeyedView {
+  readonly createdAt: Instant;
+  readonly updatedAt: Instant;
+  /** 0: it has rules and no version yet. */
+  readonly currentVersion: number;
+  /** 0: no version had to make room yet. */
+  readonly oldestVersion: number;
+  readonly versions: readonly KeyedVersion[];
+  readonly rules: Pick<SecretRules, "versionsKept" | "casRequired" | "deleteAfterSeconds" | "customMetadata">;
+}
+
+/** What is to change of a key's rules; absent members stay. 0 and `false` leave it to the mount. */
+export interface KeyedRules {
+  readonly versionsKept?: number;
+  readonly casRequired?: boolean;
+  readonly deleteAfterSeconds?: number;
+  /** Takes the place of the notes there are; `null`: of which none are to remain. */
+  readonly customMetadata?: Readonly<Record<string, string>> | null;
+  /** Lays these over them; `null` removes one. */
+  readonly customMetadataPatch?: Readonly<Record<string, string | null>>;
+}
+
+export interface KeyedMetadataOperations {
+  /** Throws `not_found`. */
+  show(caller: Caller, access: PathAccess, ref: KeyRef): Promise<KeyedView>;
+  /** Makes a key without versions where there is none, or, where it must be there, throws `not_found`. Tells whether writes must name the version they follow. */
+  setRules(
+    caller: Caller,
+    access: PathAccess,
+    ref: KeyRef,
+    rules: KeyedRules & { readonly mustExist: boolean },
+  ): Promise<{ readonly casRequired: boolean }>;
+  /** Removes the key with all its versions. Does nothing where there is none. */
+  remove(caller: Caller, access: PathAccess, ref: KeyRef): Promise<void>;
+  /** What lies in a folder, sorted by bytes, folders with a slash at the end. `key` is the folder; empty: the mount itself. */
+  list(caller: Caller, access: PathAccess, ref: KeyRef): Promise<readonly string[]>;
+  settings(caller: Caller, access: PathAccess, mount: string): Promise<KeyedSettings>;
+  setSettings(caller: Caller, access: PathAccess, mount: string, settings: Partial<KeyedSettings>): Promise<void>;
+}
+
+export interface KeyedMetadataDeps {
+  readonly projection: Projection;
+  readonly gate: Gate;
+  readonly places: KeyedPlaces;
+}
+
+export function createKeyedMetadata({ projection, gate, places }: KeyedMetadataDeps): KeyedMetadataOperations {
+  const present = projection.graph;
+
+  function ruleChanges(graph: Graph, { mount, key }: KeyRef, change: KeyedRules, now: Instant): readonly Change[] {
+    const id = places.idOf(graph, { mount, key });
+    const branch = places.branchOf(graph, mount);
+    const made = graph.resource(id) === undefined ? [...branchChanges(graph, branch, now), ...newResource(id, branch, now)] : [];
+    const rules = rulesAfter(id, graph.secretRules(id), change, { createdAt: existsIn(graph, id) ? createdAt(graph, id) : now, now });
+    return [...made, { type: "put_secret_rules", rules }];
+  }
+
+  return {
+    show: (caller, access, ref) =>
+      gate.release(caller, { operation: "secret.metadata.show", access, resource: places.idOf(present(), ref) }, (graph) => {
+        places.assertMount(graph, ref.mount);
+        const id = places.idOf(graph, ref);
+        if (!existsIn(graph, id)) throw new PosternError({ code: "not_found", target: id, because: "no_value" });
+        return viewOf(graph, id, places.keeping(graph, id)?.versionsKept ?? 0);
+      }),
+
+    setRules(caller, access, ref, { mustExist, ...change }) {
+      const { now } = caller.context;
+      const id = places.idOf(present(), ref);
+      const exists = (graph: Graph): boolean => existsIn(graph, id);
+      return gate.change(caller, { operation: "secret.metadata.write", access, resource: id, exists }, () =>
+        projection.write(places.account(present()), now, (graph) => {
+          places.assertMount(graph, ref.mount);
+          if (mustExist && !exists(graph)) throw new PosternError({ code: "not_found", target: id, because: "no_value" });
+          if (access.action === "write" && !gate.allowsPath(caller, access, exists(graph)))
+            throw new PosternError({ code: "forbidden", because: "changed_meanwhile" });
+          const changes = Object.keys(change).length === 0 ? [] : ruleChanges(graph, ref, change, now);
+          return { changes, result: { casRequired: places.settings(graph, ref.mount).casRequired } };
+        }),
+      );
+    },
+
+    remove(caller, access, ref) {
+      const { now } = caller.context;
+      const id = places.idOf(present(), ref);
+      return gate.change(caller, { operation: "secret.remove", access, resource: id }, () =>
+        projection.write(places.account(present()), now, (graph) => {
+          places.assertMount(graph, ref.mount);
+          return { changes: removalOf(graph, id), result: undefined };
+        }),
+      );
+    },
+
+    list: (caller, access, ref) =>
+      gate.release(caller, { operation: "secret.list", access }, async (graph) => {
+        places.assertMount(graph, ref.mount);
+        const { items } = await sortedPage(namesIn(graph, places.folderOf(graph, ref)), { order: byBytes });
+        return items;
+      }),
+
+    settings: (caller, access, mount) =>
+      gate.release(caller, { operation: "mount.settings.show", access }, (graph) => {
+        places.assertMount(graph, mount);
+        return places.settings(graph, mount);
+      }),
+
+    setSettings(caller, access, mount, change) {
+      const { now } = caller.context;
+      return gate.change(caller, { operation: "mount.settings.write", access }, () =>
+        projection.write(places.account(present()), now, (graph) => {
+          places.assertMount(graph, mount);
+          return { changes: places.putSettings(graph, mount, { ...places.settings(graph, mount), ...change }, now), result: undefined };
+        }),
+      );
+    },
+  };
+}
+
+/** The changes that remove everything kept below a mount, and what it is set to. */
+export function removalOfMount(graph: Graph, mount: string, places: KeyedPlaces): readonly Change[] {
+  const keys: ResourceId[] = [];
+  const folders = [places.folderOf(graph, { mount, key: "" })];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const { name, isFolder } of graph.folder(folder)) (isFolder ? folders : keys).push(childOf(folder, name));
+  }
+  return [...keys.flatMap((id) => removalOf(graph, id)), ...places.removeSettings(graph, mount)];
+}
+
+const childOf = (folder: ResourceId, name: string): ResourceId => makeId(accountOf(folder), "variable", `${identifierOf(folder)}/${name}`);
+
+/** Refuses a mount over what is kept there already: whoever may mount is not for that reason somebody who may read it. */
+export function assertNothingBelow(graph: Graph, mount: string, places: KeyedPlaces): void {
+  if (isEmpty(graph.folder(places.folderOf(graph, { mount, key: "" })))) return;
+  const says = `variables with values are already kept below ${mount}/`;
+  throw new PosternError({ code: "conflict", what: mount, because: "path_in_use", says });
+}
+
+/** A variable that a policy declares, or speaks of, stays as one without a value: who may use it was not this door's to say. */
+function removalOf(graph: Graph, id: ResourceId): readonly Change[] {
+  const resource = graph.resource(id);
+  if (resource === undefined || !existsIn(graph, id)) return [];
+  const isSpokenOf = resource.policy !== undefined || !isEmpty(graph.permitsOn(id)) || !isEmpty(graph.annotations(id));
+  if (!isSpokenOf) return [{ type: "remove_resource", id }];
+  return [
+    ...graph.secretVersions(id).map(({ version }): Change => ({ type: "remove_secret_version", resource: id, version })),
+    { type: "remove_secret_rules", resource: id },
+  ];
+}
+
+function isEmpty(some: Iterable<unknown>): boolean {
+  for (const _ of some) return false;
+  return true;
+}
+
+function viewOf(graph: Graph, id: ResourceId, versionsKept: number): KeyedView {
+  const versions = graph.secretVersions(id);
+  const { versionsKept: own, casRequired, deleteAfterSeconds, customMetadata, updatedAt } = graph.secretRules(id) ?? {};
+  const newest = versions.at(-1);
+  const currentVersion = newest?.version ?? 0;
+  return {
+    createdAt: createdAt(graph, id),
+    updatedAt: Math.max(updatedAt ?? 0, newest?.createdAt ?? 0),
+    currentVersion,
+    oldestVersion: currentVersion >= versionsKept ? (versions[0]?.version ?? 0) : 0,
+    versions: versions.map((each) => shownVersion(graph, each)),
+    rules: {
+      ...(own === undefined ? {} : { versionsKept: own }),
+      ...(casRequired === undefined ? {} : { casRequired }),
+      ...(deleteAfterSeconds === undefined ? {} : { deleteAfterSeconds }),
+      ...(customMetadata === undefined ? {} : { customMetadata }),
+    },
+  };
+}
+
+const createdAt = (graph: Graph, id: ResourceId): Instant =>
+  graph.secretRules(id)?.createdAt ?? graph.resource(id)?.createdAt ?? graph.secretVersions(id)[0]?.createdAt ?? 0;
+
+function rulesAfter(
+  resource: ResourceId,
+  before: SecretRules | undefined,
+  change: KeyedRules,
+  { createdAt: since, now }: { readonly createdAt: Instant; readonly now: Instant },
+): SecretRules {
+  const versionsKept = change.versionsKept ?? before?.versionsKept ?? 0;
+  const casRequired = change.casRequired ?? before?.casRequired ?? false;
+  const deleteAfterSeconds = change.deleteAfterSeconds ?? before?.deleteAfterSeconds ?? 0;
+  const customMetadata = metadataAfter(before?.customMetadata, change);
+  return {
+    resource,
+    createdAt: since,
+    updatedAt: now,
+    ...(versionsKept === 0 ? {} : { versionsKept }),
+    ...(casRequired ? { casRequired } : {}),
+    ...(deleteAfterSeconds === 0 ? {} : { deleteAfterSeconds }),
+    ...(customMetadata === undefined ? {} : { customMetadata }),
+  };
+}
+
+function metadataAfter(before: SecretRules["customMetadata"], change: KeyedRules): SecretRules["customMetadata"] {
+  const members = new Map(Object.entries((change.customMetadata === undefined ? before : change.customMetadata) ?? {}));
+  for (const [name, value] of Object.entries(change.customMetadataPatch ?? {})) {
+    if (value === null) members.delete(name);
+    else members.set(name, value);
+  }
+  return members.size === 0 ? undefined : Object.fromEntries(members);
+}
+
+function* namesIn(graph: Graph, folder: string): Generator<string> {
+  for (const { name, isFolder } of graph.folder(folder)) {
+    // An identifier that no path leads to is no key.
+    const named = nameOfSegment(name);
+    if (named !== undefined) yield isFolder ? `${named}/` : named;
+  }
+}
+
+/** As UTF-8. */
+export const byBytes: Order<string> = (left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right));
