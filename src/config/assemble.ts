@@ -19,6 +19,8 @@ const defaults = {
   policyBytes: 16 * 2 ** 20,
   requestsInFlight: 4096,
   requestsPerAddress: 1024,
+  connections: 8192,
+  connectionsPerAddress: 2048,
   loginsPerAddress: { perSecond: 50, burst: 200 },
   loginsPerIdentity: { perSecond: 20, burst: 100 },
 } as const;
@@ -36,7 +38,7 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     acceptRollback: said.accept_rollback ?? false,
     node: said.node ?? defaults.node,
     ...present("account", said.account),
-    listeners: [mainListener(said, path), ...otherListeners(said, path)],
+    listeners: listenersOf(said, path),
     rootFiles: (said.ca ?? []).map((each) => path("ca", each)),
     allowOutbound: said.allow_outbound ?? [],
     proxy: { ...present("https", said.https_proxy), ...present("noProxy", said.proxy_exceptions) },
@@ -71,6 +73,24 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
 
 type PathOf = (name: SettingName, value: string) => string;
 
+function listenersOf(said: Said, path: PathOf): Config["listeners"] {
+  const main = mainListener(said, path);
+  const forVault = said["vault.listen"];
+  if (forVault === undefined) return [main, ...otherListeners(said, path)];
+  return [main, { ...main, name: "vault", listen: withPort(forVault, vaultPort), dialect: "vault" }, ...otherListeners(said, path)];
+}
+
+/** Where Vault's own clients look for it. */
+const vaultPort = 8200;
+
+/** `127.0.0.1` → `127.0.0.1:8200`, `::1` → `[::1]:8200`; what names a port, or is the path of a socket, stays. */
+function withPort(listen: string, port: number): string {
+  if (listen.startsWith("/") || listen.startsWith("unix:")) return listen;
+  if (listen.startsWith("[")) return listen.endsWith("]") ? `${listen}:${port}` : listen;
+  const colons = listen.split(":").length - 1;
+  return colons === 0 ? `${listen}:${port}` : colons === 1 ? listen : `[${listen}]:${port}`;
+}
+
 function mainListener(said: Said, path: PathOf): ListenerSettings {
   const { tls_cert, tls_key, tls_self_signed } = said;
   const own = resolve(path("data", said.data ?? defaults.data), "tls");
@@ -89,7 +109,13 @@ function otherListeners(said: Said, path: PathOf): readonly ListenerSettings[] {
       tls_cert === undefined || tls_key === undefined
         ? undefined
         : { certFile: path("listeners", tls_cert), keyFile: path("listeners", tls_key) };
-    return { name, listen, dialect, ...present("tls", tls), ...present("socketMode", socket_mode) };
+    return {
+      name,
+      listen: dialect === "vault" ? withPort(listen, vaultPort) : listen,
+      dialect,
+      ...present("tls", tls),
+      ...present("socketMode", socket_mode),
+    };
   });
 }
 
@@ -105,6 +131,8 @@ function limitsOf(said: Said): Config["limits"] {
     policyBytes: said["limits.policy_bytes"] ?? defaults.policyBytes,
     requestsInFlight: said["limits.requests_in_flight"] ?? defaults.requestsInFlight,
     requestsInFlightPerAddress: said["limits.requests_per_address"] ?? defaults.requestsPerAddress,
+    connections: said["limits.connections"] ?? defaults.connections,
+    connectionsPerAddress: said["limits.connections_per_address"] ?? defaults.connectionsPerAddress,
     loginsPerAddress: {
       perSecond: said["limits.logins_per_address_per_second"] ?? loginsPerAddress.perSecond,
       burst: said["limits.logins_per_address_burst"] ?? loginsPerAddress.burst,

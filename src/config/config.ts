@@ -96,6 +96,8 @@ export interface Config {
     readonly policyBytes: number;
     readonly requestsInFlight: number;
     readonly requestsInFlightPerAddress: number;
+    readonly connections: number;
+    readonly connectionsPerAddress: number;
     readonly loginsPerAddress: { readonly perSecond: number; readonly burst: number };
     readonly loginsPerIdentity: { readonly perSecond: number; readonly burst: number };
   };
@@ -198,6 +200,8 @@ function checkTogether(said: Said, values: Layer, { authenticatorForms }: Config
   }
   if (said.tls_self_signed !== undefined && said.tls_cert !== undefined)
     problems.push(`${sourceOf(values, "tls_self_signed")}: expected either this or tls_cert`);
+  if (said["vault.listen"] !== undefined && said.listeners?.vault !== undefined)
+    problems.push(`${sourceOf(values, "vault.listen")}: expected either this or [listeners.vault]`);
   for (const name of said.authenticators ?? []) {
     const isKnown = name === "authn" || authenticatorForms.includes(name.replace(/(?<=^[^/]+\/)[^/].*$/u, "SERVICE"));
     if (!isKnown)

@@ -12,6 +12,8 @@ export interface Ended {
 
 export interface ServerProcess {
   readonly url: string;
+  /** Has it read its certificates again. */
+  hangUp(): void;
   /** Resolves to the exit code. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<number>;
 }
@@ -59,6 +61,7 @@ export function createOperatorShell(program: readonly string[] = fromSource): Op
       const url = await announcedUrl(child.stdout);
       return {
         url,
+        hangUp: () => child.kill("SIGHUP"),
         async end(signal) {
           child.kill(signal);
           await child.exited;

@@ -92,6 +92,30 @@ describe("the configuration", () => {
     ]);
   });
 
+  test.each([
+    ["127.0.0.1", "127.0.0.1:8200"],
+    ["0.0.0.0:8201", "0.0.0.0:8201"],
+    ["localhost", "localhost:8200"],
+    ["::1", "[::1]:8200"],
+    ["[::]", "[::]:8200"],
+    ["[::1]:8201", "[::1]:8201"],
+    ["/run/postern/vault.sock", "/run/postern/vault.sock"],
+    ["unix:/run/postern/vault.sock", "unix:/run/postern/vault.sock"],
+  ])("gives clients of Vault a listener of their own at %s, with the certificate of the first", (listen, address) => {
+    const { config } = load({ flags: { "vault.listen": listen, tls_cert: "c.pem", tls_key: "k.pem" } });
+    const tls = { certFile: "/home/op/c.pem", keyFile: "/home/op/k.pem" };
+    expect(config.listeners).toEqual([
+      { name: "main", listen: "127.0.0.1:8443", tls },
+      { name: "vault", listen: address, dialect: "vault", tls },
+    ]);
+    expect(inFile(`[listeners.other]\ndialect = "vault"\nlisten = "${listen}"`).config.listeners[1]?.listen).toBe(address);
+  });
+
+  test("takes one listener of that name", () => {
+    const text = '[vault]\nlisten = "127.0.0.1"\n[listeners.vault]\nlisten = "127.0.0.1:8201"\ndialect = "vault"';
+    expect(complaints(() => inFile(text))).toEqual(["vault.listen in /etc/postern.toml: expected either this or [listeners.vault]"]);
+  });
+
   test("names an unknown setting and the nearest right one, wherever it stands", () => {
     expect(complaints(() => inFile('tls_crt = "a"'))).toEqual(["tls_crt in /etc/postern.toml: unknown setting; did you mean tls_cert?"]);
     expect(complaints(() => inFile("[limits]\nbody_byte = 1"))).toEqual([
