@@ -18,6 +18,7 @@ import { importCommand } from "./commands/import";
 import { initCommand } from "./commands/init";
 import { loginCommand, logoutCommand, whoamiCommand } from "./commands/login";
 import { policyCommand } from "./commands/policy";
+import { renderCommand } from "./commands/render";
 import { roleCommand } from "./commands/role";
 import { sealCommand } from "./commands/seal";
 import { selfTest } from "./commands/self-test";
@@ -42,6 +43,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   whoamiCommand,
   getCommand,
   execCommand,
+  renderCommand,
   statusCommand,
   roleCommand,
   policyCommand,

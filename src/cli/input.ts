@@ -1,5 +1,6 @@
 /** Reading of secrets and names as operators give them. */
 
+import { PosternError } from "../model/failures";
 import { identifierProblem, kinds, makeId, parseAccount, type ResourceId } from "../model/ids";
 import { usage } from "./command";
 import type { CliIo } from "./io";
@@ -34,6 +35,16 @@ export function variableId(text: string, account: string | undefined): ResourceI
   const problem = identifierProblem(text);
   if (problem !== undefined) throw usage("variable", `a name; it ${problem}`);
   return makeId(parseAccount(account), "variable", text);
+}
+
+/** The same for a name in a file; `where` is its place there. */
+export function variableIdAt(where: string, text: string, account: string): ResourceId {
+  try {
+    return variableId(text, account);
+  } catch (cause) {
+    if (!(cause instanceof PosternError) || cause.failure.code !== "malformed") throw cause;
+    throw new PosternError({ ...cause.failure, where }, { cause });
+  }
 }
 
 function fullId(text: string): ResourceId {

@@ -1,6 +1,7 @@
 /** What commands act on: the Postern of a data folder, by its socket or in this process, and a server to be. Tests hand in another. */
 
 import { lstatSync, rmSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { type RunningAgent, startAgent } from "../agent/agent";
 import type { LocalCopy } from "../agent/local-copy";
 import { createAuthenticators } from "../authenticators/registry";
@@ -12,13 +13,14 @@ import { type Connection, serverUrl } from "../config/connection";
 import { PosternError } from "../model/failures";
 import type { Authenticator, Clock, Logger, PrivateFiles } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
-import { type ChildEnd, type ChildOptions, runChild } from "../runtime/child-process";
+import { type ChildEnd, type ChildOptions, type Program, runChild, runHook } from "../runtime/child-process";
 import { createClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
 import { createLogger } from "../runtime/logger";
 import { createMachineFiles } from "../runtime/machine-files";
+import { type Placement, type Staged, stageFiles } from "../runtime/placed-files";
 import { createRandom } from "../runtime/random";
 import { createSecretFolder, type SecretFolder } from "../runtime/secret-folder";
 import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
@@ -56,11 +58,16 @@ export interface CliWorld {
   /** The sealed copy of what was read. `complain` hears why one cannot be used. */
   openCopy(options: OfflineCopyOptions, complain: (event: string) => void): Promise<LocalCopy>;
   runChild(options: ChildOptions): Promise<ChildEnd>;
+  /** Why the program did not end with 0; undefined when it did. */
+  runHook(program: Program, folder: string): Promise<string | undefined>;
+  /** Writes files beside their places; throws `malformed` and `storage_full`. */
+  stageFiles(placements: readonly Placement[]): Staged;
   /** A folder that is made when the first file is written to it. */
   secretFolder(): SecretFolder;
   /** Whether anything answers on a port of this machine. */
   answers(port: number): Promise<boolean>;
-  pause(ms: number): Promise<void>;
+  /** Ends early, without a failure, when the signal says so. */
+  pause(ms: number, signal?: AbortSignal): Promise<void>;
   /** The external authenticators that are built in. */
   authenticators(): readonly Pick<Authenticator, "type" | "restrictions" | "service">[];
   freshBytes(count: number): Uint8Array;
@@ -124,9 +131,11 @@ export function processWorld(version: string): CliWorld {
       return openOfflineCopy(options, { files: createPrivateFiles(), clock: createClock(), random: createRandom(), logger, machine });
     },
     runChild,
+    runHook: (program, folder) => runHook(program, folder, hookTimeoutMs),
+    stageFiles: (placements) => stageFiles(placements, createRandom()),
     secretFolder: createSecretFolder,
     answers: (port) => acceptsConnections(port),
-    pause: (ms) => Bun.sleep(ms),
+    pause: (ms, signal) => setTimeout(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
     authenticators() {
       const clock = createClock();
       const http = createHttpClient({ allowOutbound: [], clock, logger: silent });
@@ -137,6 +146,7 @@ export function processWorld(version: string): CliWorld {
   };
 }
 
+const hookTimeoutMs = 60_000;
 const machineIdFile = "/etc/machine-id";
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 

@@ -8,10 +8,10 @@
  */
 
 import { dirname, isAbsolute, resolve } from "node:path";
-import { parse as parseToml } from "smol-toml";
 import * as v from "valibot";
 import { Duration } from "./duration";
-import { misconfigured, tomlProblem } from "./problems";
+import { misconfigured } from "./problems";
+import { readToml } from "./toml-file";
 
 export interface AgentApp {
   readonly name: string;
@@ -167,9 +167,7 @@ const defaults = {
 
 /** Throws `malformed` (because `configuration`) whose `expected` has a line for each thing that is wrong. */
 export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
-  const parsed = v.safeParse(File, tablesOf(source));
-  if (!parsed.success) throw misconfigured(parsed.issues.map((issue) => `${pathOf(issue)}: ${expectation(issue)}`));
-  const said = parsed.output;
+  const said = readToml(File, source);
   const problems = [
     ...identityProblems(said),
     ...auditProblems(said),
@@ -267,21 +265,4 @@ function identityProblems({ identity = {} }: Said): readonly string[] {
 function repeated(places: readonly (string | undefined)[]): readonly string[] {
   const all = places.filter((place) => place !== undefined && !place.endsWith(":0"));
   return [...new Set(all.filter((place, at) => all.indexOf(place) !== at))].map((place) => `apps: ${place} is used twice`);
-}
-
-function tablesOf({ text, path }: AgentConfigSource): unknown {
-  try {
-    return parseToml(text);
-  } catch (error) {
-    throw misconfigured([tomlProblem(path, error)]);
-  }
-}
-
-function pathOf(issue: v.BaseIssue<unknown>): string {
-  return issue.path?.map(({ key }) => String(key)).join(".") ?? "the file";
-}
-
-function expectation(issue: v.BaseIssue<unknown>): string {
-  if (issue.expected === "never") return "unknown setting";
-  return issue.input === undefined ? "missing" : `expected ${issue.message}`;
 }

@@ -78,13 +78,18 @@ export function serverUrl(text: string, where: string): URL {
 
 const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/u;
 
-/** The folder for what a user's programs keep between runs (XDG Base Directory Specification 0.8). Throws `malformed` where nothing names one. */
+/**
+ * The folder for what a user's programs keep between runs (XDG Base Directory Specification 0.8); for a service without a home, that of its unit
+ * (systemd.exec(5), `StateDirectory=`). Throws `malformed` where nothing names one.
+ */
 export function stateFolder(environment: Environment, platform: string): string {
   const base =
     platform === "win32"
       ? environment.LOCALAPPDATA
       : (absolute(environment.XDG_STATE_HOME) ?? (environment.HOME === undefined ? undefined : join(environment.HOME, ".local", "state")));
   if (base !== undefined && base !== "") return join(base, "postern");
+  const [unit] = (environment.STATE_DIRECTORY ?? "").split(":");
+  if (unit !== undefined && isAbsolute(unit)) return unit;
   throw new PosternError({
     code: "malformed",
     where: "--state",

@@ -48,12 +48,38 @@ export async function runChild({ prepare, cleanUp, folder, isAtTerminal }: Child
   }
 }
 
+/**
+ * Runs a program to its end, without a shell and without input; what it prints goes to this process's standard error. Undefined when it ended with 0, else why
+ * not: `exit code 3`, `no such program`, `not ended within 60 s`.
+ */
+export async function runHook(program: Program, folder: string, timeoutMs: number): Promise<string | undefined> {
+  const standardError = 2;
+  const started = start(program, folder, { stdin: "ignore", stdout: standardError, stderr: standardError });
+  if ("notStarted" in started) return started.notStarted === "absent" ? "no such program" : "it cannot be run";
+  const { child } = started;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill("SIGKILL");
+  }, timeoutMs);
+  try {
+    await child.exited;
+  } finally {
+    clearTimeout(timer);
+  }
+  if (isLate) return `not ended within ${timeoutMs / 1000} s`;
+  if (child.exitCode === 0) return undefined;
+  return child.signalCode === null ? `exit code ${child.exitCode}` : `ended by ${child.signalCode}`;
+}
+
+type Streams = Readonly<Record<"stdin" | "stdout" | "stderr", "inherit" | "ignore" | number>>;
+const inherited: Streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" };
+
 type Started = { readonly child: Bun.Subprocess } | { readonly notStarted: "absent" | "not_executable" | "too_large" };
 
-function start({ command: [name, ...words], environment }: Program, folder: string): Started {
+function start({ command: [name, ...words], environment }: Program, folder: string, streams: Streams = inherited): Started {
   const path = programOf(name, environment.PATH ?? "", folder);
   if (path === undefined) return { notStarted: "absent" };
-  const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
   try {
     return { child: Bun.spawn([path, ...words], { argv0: name, cwd: folder, env: { ...environment }, ...streams }) };
   } catch (error) {

@@ -1,7 +1,7 @@
 /** The shipped program as people and scripts use it: logged in by a machine's identity at a server of its own, which then goes away. */
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Installation, installBinary } from "../support/binary";
 
@@ -145,6 +145,56 @@ describe("with the server at hand", () => {
     const { code, out } = await run(["exec", "--yaml", `F: !var:file ${secret}`, "--", "sh", "-c", 'echo "$F"; kill -KILL $$']);
     expect(code).toBe(137);
     expect(existsSync(out.trim())).toBe(false);
+  });
+});
+
+describe("files for programs that read files", () => {
+  const isRoot = process.getuid?.() === 0;
+  const spec = (): string => join(home, "render.toml");
+  const conf = (): string => join(home, "app.conf");
+  const told = (): string => join(home, "told");
+
+  test("are written with owner and mode, and their program is told when they changed", async () => {
+    writeFileSync(join(home, "app.tmpl"), `password = {{ json "${secret}" }}\n`);
+    const owner = isRoot ? "owner = 3001\ngroup = 2001\n" : "";
+    const reload = `reload = ["sh", "-c", "env > told; echo done"]`;
+    writeFileSync(
+      spec(),
+      `[[file]]\ntemplate = "app.tmpl"\ndestination = "${conf()}"\nmode = "0640"\n${owner}${reload}\n[[file]]\nsecret = "${secret}"\ndestination = "${join(home, "key")}"\n`,
+    );
+    const first = await run(["render", "-f", spec(), "--json"]);
+    expect([first.code, first.err]).toEqual([0, "done\n"]);
+    expect(JSON.parse(first.out)).toMatchObject({ files: [{ path: conf(), change: "content" }, { change: "content" }] });
+    const { uid, gid, mode } = statSync(conf());
+    expect(mode & 0o777).toBe(0o640);
+    if (isRoot) expect([uid, gid]).toEqual([3001, 2001]);
+    expect(readFileSync(conf(), "utf8")).toBe(`password = "${secretText}"\n`);
+    expect(readFileSync(told(), "utf8")).not.toContain(secretText);
+    rmSync(told());
+    expect((await run(["render", "-f", spec()])).code).toBe(0);
+    expect(existsSync(told())).toBe(false);
+  });
+
+  test("are none of them written when one cannot be", async () => {
+    const third = join(home, "third");
+    writeFileSync(spec(), `${readFileSync(spec(), "utf8")}[[file]]\nsecret = "no/such"\ndestination = "${third}"\n`);
+    writeFileSync(join(home, "app.tmpl"), "changed\n");
+    expect(await run(["render", "-f", spec()])).toMatchObject({ code: 1, out: "", err: expect.stringContaining("no/such") });
+    expect([existsSync(third), readFileSync(conf(), "utf8")]).toEqual([false, `password = "${secretText}"\n`]);
+  });
+
+  test("are rendered again by SIGHUP with --watch, until SIGTERM", async () => {
+    const child = start(["render", "--template", `${join(home, "app.tmpl")}:${conf()}`, "--watch", "1h"]);
+    const { line, rest } = await firstLine(child);
+    expect(line).toBe(`wrote ${conf()}`);
+    writeFileSync(join(home, "app.tmpl"), "again\n");
+    const again = rest();
+    child.kill("SIGHUP");
+    for (let tries = 0; readFileSync(conf(), "utf8") !== "again\n" && tries < 400; tries += 1) await Bun.sleep(10);
+    expect(readFileSync(conf(), "utf8")).toBe("again\n");
+    child.kill("SIGTERM");
+    expect([await child.exited, await again]).toEqual([0, `wrote ${conf()}\n`]);
+    expect(readdirSync(home).filter((name) => name.includes(".postern-"))).toEqual([]);
   });
 });
 

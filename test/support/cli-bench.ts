@@ -185,6 +185,10 @@ export function createCliBench(app: () => AdminApp): CliBench {
         remove: () => false,
         openCopy: () => Promise.reject(new Error("no copy here")),
         runChild: () => Promise.reject(new Error("no programs run here")),
+        runHook: () => Promise.reject(new Error("no hooks run here")),
+        stageFiles: () => {
+          throw new Error("no files are put anywhere here");
+        },
         secretFolder: () => ({ write: (name) => `/secrets/${name}`, remove: () => undefined }),
         answers: async () => false,
         pause: async () => undefined,

@@ -15,6 +15,9 @@ import { type CliOptions, createCliBench, type Outcome } from "./cli-bench";
 import { createLogKeeper } from "./fake-issuer";
 import { seededRandom } from "./house";
 
+/** Where nobody listens. */
+const nowhere = "http://127.0.0.1:9";
+
 export async function createClientBench() {
   const house = await createAgentHouse();
   const { clock, simulator, primary, folder } = house;
@@ -30,7 +33,19 @@ export async function createClientBench() {
   const world: Partial<CliWorld> = {
     clock,
     files: createPrivateFiles(),
-    remote: (connection) => openRemote(isCut ? { ...connection, url: "http://127.0.0.1:9" } : connection, common),
+    remote(connection) {
+      const live = openRemote(connection, common);
+      const dead = openRemote({ ...connection, url: nowhere }, common);
+      return {
+        identity: live.identity,
+        get client() {
+          return (isCut ? dead : live).client;
+        },
+        get http() {
+          return (isCut ? dead : live).http;
+        },
+      };
+    },
     remove(path) {
       rmSync(path, { recursive: true, force: true });
       return true;

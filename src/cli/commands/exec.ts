@@ -7,7 +7,7 @@ import { PosternError } from "../../model/failures";
 import type { Program } from "../../runtime/child-process";
 import { createClientCommand, loginOf, offlineOf, withOfflineOptions, withSocketOptions } from "../client-command";
 import { type Cli, onRun, optionOf, usage } from "../command";
-import { variableId } from "../input";
+import { variableIdAt } from "../input";
 import type { CliIo } from "../io";
 import { prepared } from "../prepared-environment";
 import { type Reading, readSecrets } from "../secret-reading";
@@ -68,7 +68,7 @@ async function readingsOf(entries: readonly SecretEntry[], command: Command, cli
   const variables = entries.filter(({ kind }) => kind === "variable");
   if (variables.length === 0) return new Map();
   const login = loginOf(command, cli.io, cli.world);
-  const wanted = variables.map((entry) => [entry, idOf(entry, login.connection.account)] as const);
+  const wanted = variables.map((entry) => [entry, variableIdAt(entry.where, entry.content, login.connection.account)] as const);
   const offline = await offlineOf(command, cli, login);
   const readings = await readSecrets([...new Set(wanted.map(([, id]) => id))], {
     login,
@@ -126,13 +126,4 @@ function substitutionsOf(texts: readonly string[]): ReadonlyMap<string, string> 
 function listOf(command: Command, name: string): readonly string[] {
   const value: unknown = command.getOptionValue(name);
   return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
-}
-
-function idOf({ content, where }: SecretEntry, account: string): ReturnType<typeof variableId> {
-  try {
-    return variableId(content, account);
-  } catch (cause) {
-    if (!(cause instanceof PosternError) || cause.failure.code !== "malformed") throw cause;
-    throw new PosternError({ ...cause.failure, where }, { cause });
-  }
 }
