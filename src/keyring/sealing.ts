@@ -42,10 +42,10 @@ export function createSealing(deps: SealingDeps): Pick<Keyring, "seal" | "open" 
       if (scope !== undefined && scope.newest !== sealed.generation) takeSeal(scope.key, deps);
       return rewrapContent(sealed, context, contentDeps());
     },
-    mac(purpose, parts) {
-      const { epoch } = holder.unsealed().file.root;
+    mac(purpose, parts, wanted) {
+      const epoch = wanted ?? holder.unsealed().file.root.epoch;
       const key = holder.macKey(purpose, epoch);
-      if (key === undefined) throw new PosternError({ code: "internal", what: "the present root key is not among the open ones" });
+      if (key === undefined) throw new PosternError({ code: "integrity", what: `root key ${epoch}`, because: "root_key_unknown" });
       return { epoch, tag: hmacOfParts(key, parts) };
     },
     verifyMac(purpose, parts, tag) {

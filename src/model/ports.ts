@@ -4,9 +4,11 @@
 
 import type { AccountName, ResourceId, RoleId } from "./ids";
 import type { SecretBytes } from "./secret-bytes";
+import type { TokenStore } from "./token-store";
 import type { AuditRecord, Change, Check, Commit, Instant, Revision, RowsChanged } from "./types";
 
 export type * from "./outbound-ports";
+export type * from "./token-store";
 
 export interface Clock {
   /** Wall-clock time. Read once a request, by the listener; background work reads it itself. */
@@ -115,7 +117,8 @@ export interface Keyring {
   /** The same content key under the newest generation of its scope key; undefined when it is there already. */
   rewrap(sealed: Sealed, context: SealContext): Sealed | undefined;
   /** HMAC-SHA-256 over the parts, each with its length before it. `purpose`: `facts`, `audit`, `high_water`. */
-  mac(purpose: string, parts: readonly Uint8Array[]): MacTag;
+  /** `epoch`: of an earlier root key, where what it made must be made again; absent: the newest. Throws `integrity` for one that never was. */
+  mac(purpose: string, parts: readonly Uint8Array[], epoch?: number): MacTag;
   /** Whether `tag` is that of the parts, in constant time. False for an unknown epoch. */
   verifyMac(purpose: string, parts: readonly Uint8Array[], tag: MacTag): boolean;
   /** Makes the keys of a new account, durably, before its first value is sealed. Does nothing when they exist. */
@@ -201,6 +204,8 @@ export interface Store {
   /** The sealed copy of a role's API key (`api_key`, key = role id) or the text of a policy version (`policy_text`, key = `<policy id>@<version>`). */
   record(kind: RecordKind, key: string): Promise<SecretBytes | undefined>;
   position(): { readonly revision: Revision; readonly syncedAt: Instant };
+  /** Tokens, which are no facts: they have no place in the log, and go with their account. */
+  readonly tokens: TokenStore;
   /** Checkpoints and lets go of the file. */
   close(): Promise<void>;
 }

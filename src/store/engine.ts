@@ -53,6 +53,8 @@ export interface Engine {
   pragma(name: string): Promise<number | string>;
   /** Brings the write-ahead log into the file, durably, and empties it. */
   checkpoint(): Promise<void>;
+  /** Gives up to so many unused pages back to the file system, but for some that are spared; says how many are left to give. */
+  giveBack(pages: number, spared: number): Promise<number>;
   isBroken(): boolean;
   close(): Promise<void>;
 }
@@ -75,6 +77,8 @@ const settings: readonly (readonly [name: string, value: string, seen: number | 
   ["secure_delete", "ON", 1],
   ["foreign_keys", "ON", 1],
 ];
+
+const incremental = 2;
 
 const letGo = ["PRAGMA journal_mode=DELETE", "PRAGMA locking_mode=NORMAL", "SELECT count(*) FROM sqlite_schema"];
 
@@ -111,6 +115,7 @@ async function openOnce(path: string): Promise<Engine> {
     createClient({ url: pathToFileURL(path).href, concurrency: 1, intMode: "number", timeout: 0 }),
   );
   let isBroken = false;
+  let isShrinkable = false;
   let last: Promise<unknown> = Promise.resolve();
 
   /** One after another: what came between the slices of a transaction would be part of it. */
@@ -132,6 +137,19 @@ async function openOnce(path: string): Promise<Engine> {
     await client.execute("SELECT count(*) FROM sqlite_schema");
     for (const [name, , seen] of settings) {
       if ((await pragma(name)) !== seen) throw new PosternError({ code: "internal", what: `the engine refuses PRAGMA ${name}` });
+    }
+  }
+
+  /** Pages that are no longer used can be given back only where the file was made for it; an older one is written anew, once. */
+  async function makeShrinkable(): Promise<void> {
+    try {
+      if ((await pragma("auto_vacuum")) !== incremental) {
+        await client.execute(`PRAGMA auto_vacuum=${incremental}`);
+        await client.execute("VACUUM");
+      }
+      isShrinkable = (await pragma("auto_vacuum")) === incremental;
+    } catch {
+      // A full disk, or damage that reading will tell of: the file then keeps its size, and nothing else.
     }
   }
 
@@ -172,6 +190,7 @@ async function openOnce(path: string): Promise<Engine> {
 
   try {
     await translate(setUp);
+    await makeShrinkable();
   } catch (error) {
     client.close();
     throw error;
@@ -186,6 +205,17 @@ async function openOnce(path: string): Promise<Engine> {
         guarded(async () => {
           const { rows } = await client.execute("PRAGMA wal_checkpoint(TRUNCATE)");
           if (rows[0]?.[0] !== 0) throw new PosternError({ code: "internal", what: "a checkpoint that could not finish" });
+        }),
+      ),
+    giveBack: (pages, spared) =>
+      inTurn(() =>
+        guarded(async () => {
+          if (!isShrinkable) return 0;
+          const left = Number(await pragma("freelist_count")) - spared;
+          if (left <= 0) return 0;
+          // The one statement here that is not `execute`d: that takes a single step, and this one takes a step for each page.
+          await client.executeMultiple(`PRAGMA incremental_vacuum(${Math.min(pages, left)})`);
+          return Math.max(0, left - pages);
         }),
       ),
     isBroken: () => isBroken,

@@ -28,6 +28,8 @@ const Mark = v.strictObject({
   floor: v.pipe(v.number(), v.safeInteger()),
   /** Hex digest of all tips. */
   tips: v.string(),
+  /** The last write of tokens; absent before there was one. */
+  tokens: v.optional(v.pipe(v.number(), v.safeInteger())),
 });
 const SignedMark = v.strictObject({ ...Mark.entries, macEpoch: v.pipe(v.number(), v.safeInteger()), mac: v.string() });
 export type Mark = v.InferOutput<typeof Mark>;

@@ -1,6 +1,7 @@
 /** An opened store at work: commits in, reads out, and the upkeep between them. */
 
 import { PosternError } from "../model/failures";
+import type { AccountName } from "../model/ids";
 import type { Clock, Keyring, LoadedStore, Logger } from "../model/ports";
 import type { Change, Revision } from "../model/types";
 import { createBook } from "./book";
@@ -15,6 +16,7 @@ import { createRewrapping, type Rewrapping } from "./rewrapping";
 import type { StoreIdentity } from "./schema";
 import { readSealedRow, readSealedRows, statementsOf } from "./sealed-rows";
 import type { StoreControl } from "./store";
+import { openTokens } from "./tokens";
 import { verifyStore } from "./verification";
 
 export interface KeepingOptions {
@@ -49,12 +51,27 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
   await loadSecrets(engine, ledger, logger);
 
   const mark = createMark(opened, logger);
+  const tokens = await openTokens({
+    engine,
+    keyring,
+    logger,
+    storeEpoch: identity.epoch,
+    markedSerial: highWater.written.state === "present" ? (highWater.written.mark.tokens ?? 0) : 0,
+    written(serial) {
+      mark.moveTokens(serial);
+      if (isCheckpointAhead || options.walBytes() < longestWalBytes) return;
+      isCheckpointAhead = true;
+      inBackground("checkpoint", checkpointNow);
+    },
+  });
+  mark.moveTokens(tokens.serial());
   let loaded: LoadedStore | undefined = { revision: opened.log.revision, commits: opened.log.commits, damaged };
   let { snapshotRevision } = opened.log;
   let hasErased = opened.log.erases;
   let isClosing = false;
   let syncedAt = clock.now();
   let checkpointedMs = clock.monotonicMs();
+  let isCheckpointAhead = false;
 
   const book = createBook({
     keyring,
@@ -69,10 +86,16 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
         syncedAt = commit.at;
         hasErased ||= commit.changes.some(erases);
         mark.move(commit.account, tip);
+        for (const change of commit.changes) if (change.type === "remove_account") forgetTokens(change.account);
         upkeepAfter(commit.changes);
       },
     },
   });
+
+  /** At once, before a new account of that name has any; without its keys none of them would open. */
+  function forgetTokens(account: AccountName): void {
+    tokens.forget(account).catch((error: unknown) => logger.error("store_upkeep_failed", { what: "tokens", reason: reasonOf(error) }));
+  }
 
   function upkeepAfter(changes: readonly Change[]): void {
     if (changes.some(({ type }) => type === "remove_account")) inBackground("compaction", compactNow);
@@ -91,6 +114,7 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
   }
 
   async function checkpointNow(): Promise<void> {
+    isCheckpointAhead = false;
     if (isClosing) return;
     // After a large commit both take their time: not in the same turn.
     await pause();
@@ -133,6 +157,7 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
     },
     secretValue: book.secretValue,
     record: book.record,
+    tokens,
     position: () => ({ revision: book.revision(), syncedAt }),
     checkpoint: () => book.inTurn(checkpointNow),
     compact: () => book.inTurn(compactNow),
@@ -142,6 +167,7 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
       book.inTurn(async () => {
         if (isClosing) return;
         isClosing = true;
+        await tokens.close();
         if (hasErased && !engine.isBroken()) await tryCompaction();
         try {
           if (!engine.isBroken()) await engine.checkpoint();
@@ -175,9 +201,11 @@ function createMark({ highWater, identity, log }: OpenedStore, logger: Logger) {
   const tips = createTipsDigest();
   for (const [account, { tip, hasHead }] of log.accounts) if (hasHead) tips.set(account, tip);
   let { revision } = log;
+  let tokensSerial = 0;
 
   function writeNow(): void {
-    highWater.raise({ format: "postern-high-water/1", ...identity, revision, tips: tips.digest() });
+    const tokens = tokensSerial === 0 ? {} : { tokens: tokensSerial };
+    highWater.raise({ format: "postern-high-water/1", ...identity, revision, tips: tips.digest(), ...tokens });
   }
 
   function write(): void {
@@ -195,6 +223,12 @@ function createMark({ highWater, identity, log }: OpenedStore, logger: Logger) {
     settle(): void {
       writeNow();
       highWater.sync();
+    },
+    /** A write of tokens, which has no place in the log. */
+    moveTokens(serial: number): void {
+      if (serial === tokensSerial) return;
+      tokensSerial = serial;
+      write();
     },
     move(account: string, tip: Tip): void {
       tips.set(account, tip);

@@ -6,11 +6,13 @@ import type { Commit, Revision } from "../model/types";
 import { createBook } from "./book";
 import { createLedger, type SealedKey } from "./ledger";
 import { toCommit } from "./log";
+import { createMemoryTokens } from "./memory-tokens";
 
 export function createMemoryStore({ keyring, clock }: { readonly keyring: Keyring; readonly clock: Clock }): Store {
   const commits: Commit[] = [];
   const rows = new Map<string, { readonly account: AccountName; readonly revision: Revision; readonly sealed: Sealed }>();
   const nameOf = ({ purpose, id, version }: SealedKey): string => `${purpose} ${version} ${id}`;
+  const tokens = createMemoryTokens();
   let syncedAt = clock.now();
 
   const book = createBook({
@@ -27,6 +29,7 @@ export function createMemoryStore({ keyring, clock }: { readonly keyring: Keyrin
           }
           if (step.step === "remove") rows.delete(nameOf(step.key));
           if (step.step === "remove_account") {
+            tokens.forget(step.account);
             for (const [name, { account }] of [...rows]) if (account === step.account) rows.delete(name);
           }
         }
@@ -46,6 +49,7 @@ export function createMemoryStore({ keyring, clock }: { readonly keyring: Keyrin
     secretValue: book.secretValue,
     record: book.record,
     position: () => ({ revision: book.revision(), syncedAt }),
+    tokens,
     close: async () => undefined,
   };
 }

@@ -10,6 +10,7 @@ import type { Ledger, LedgerEntry } from "./ledger";
 import { pause } from "./pause";
 import { countSealedRows, readGenerations, readSealedRows, rewrapStatement, type SealedRow } from "./sealed-rows";
 import { contextOf } from "./sealing";
+import { isDamage, readTokens, rewrapToken, type TokenRow } from "./token-rows";
 
 export interface RewrapProgress {
   readonly done: number;
@@ -68,6 +69,19 @@ export function createRewrapping({ engine, keyring, ledger, inTurn, isClosing }:
     }
   }
 
+  /** Not counted: they come and go while the pass runs. One that does not open ends with the next start. */
+  async function rewrapTokens(page: readonly TokenRow[]): Promise<void> {
+    const statements = page.flatMap((row) => {
+      try {
+        return rewrapToken(keyring, row) ?? [];
+      } catch (error) {
+        if (isDamage(error)) return [];
+        throw error;
+      }
+    });
+    if (statements.length > 0) await engine.write(statements);
+  }
+
   async function run(): Promise<RewrapProgress> {
     progress = { done: 0, failed: 0, total: 0, isRunning: true };
     try {
@@ -75,6 +89,12 @@ export function createRewrapping({ engine, keyring, ledger, inTurn, isClosing }:
       for await (const page of readSealedRows(engine)) {
         const failed = await inTurn(() => rewrapPage(page));
         progress = { ...progress, done: progress.done + page.length, failed: progress.failed + failed };
+        await pause();
+        if (isClosing()) break;
+      }
+      if (isClosing()) return progress;
+      for await (const page of readTokens(engine)) {
+        await rewrapTokens(page);
         await pause();
         if (isClosing()) break;
       }

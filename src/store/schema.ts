@@ -6,6 +6,7 @@
 
 import { PosternError } from "../model/failures";
 import { damagedStore, type Engine, type Statement } from "./engine";
+import { tokenTables } from "./token-rows";
 
 const migrations: readonly (readonly string[])[] = [
   [
@@ -30,6 +31,7 @@ const migrations: readonly (readonly string[])[] = [
       PRIMARY KEY (purpose, id, version)
     ) STRICT, WITHOUT ROWID`,
   ],
+  tokenTables,
 ];
 
 /** "PSTN", so that `file` and a careful operator can tell what it is. */

@@ -6,6 +6,7 @@ import { damagedStore, type Engine, type Row, type Statement, unreadable } from 
 import type { SealedKey } from "./ledger";
 import { nextPage } from "./paging";
 import type { SealedStep } from "./sealing";
+import { tokenGenerations } from "./token-rows";
 
 /** One row as it stands; what it claims to be is checked by opening it. */
 export interface SealedRow extends Omit<SealedKey, "purpose" | "id"> {
@@ -90,7 +91,7 @@ export async function countSealedRows(engine: Engine): Promise<number> {
 /** The generations of each scope key that rows are wrapped under. */
 export async function readGenerations(engine: Engine): Promise<ReadonlyMap<string, ReadonlySet<number>>> {
   const inUse = new Map<string, Set<number>>();
-  const from = "(SELECT DISTINCT scope_key, generation FROM sealed)";
+  const from = `(SELECT DISTINCT scope_key, generation FROM sealed UNION SELECT * FROM ${tokenGenerations})`;
   for (const { integers, blobs } of await engine.select({ integers: ["generation"], blobs: ["scope_key"], from, args: [] })) {
     const key = blobs[0]?.toString("utf8") ?? "";
     const generations = inUse.get(key) ?? new Set<number>();

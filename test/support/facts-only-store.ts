@@ -5,6 +5,7 @@ import type { Store } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
 import type { Change, Commit } from "../../src/model/types";
 import { changesFacts } from "../../src/store/changes";
+import { createMemoryTokens } from "../../src/store/memory-tokens";
 
 export interface FactsOnlyStore extends Store {
   readonly commits: readonly Commit[];
@@ -15,6 +16,7 @@ export interface FactsOnlyStore extends Store {
 export function createFactsOnlyStore(): FactsOnlyStore {
   const commits: Commit[] = [];
   const values = new Map<string, SecretBytes>();
+  const tokens = createMemoryTokens();
   let between: (() => Promise<void>) | undefined;
   const revision = (): number => commits.length;
 
@@ -68,6 +70,7 @@ export function createFactsOnlyStore(): FactsOnlyStore {
     secretValue: (id, version) => values.get(`secret ${id}@${version}`),
     record: async (kind, key) => values.get(`${kind} ${key}`),
     position: () => ({ revision: revision(), syncedAt: 0 }),
+    tokens,
     close: async () => undefined,
   };
 }
