@@ -51,20 +51,6 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
   await loadSecrets(engine, ledger, logger);
 
   const mark = createMark(opened, logger);
-  const tokens = await openTokens({
-    engine,
-    keyring,
-    logger,
-    storeEpoch: identity.epoch,
-    markedSerial: highWater.written.state === "present" ? (highWater.written.mark.tokens ?? 0) : 0,
-    written(serial) {
-      mark.moveTokens(serial);
-      if (isCheckpointAhead || options.walBytes() < longestWalBytes) return;
-      isCheckpointAhead = true;
-      inBackground("checkpoint", checkpointNow);
-    },
-  });
-  mark.moveTokens(tokens.serial());
   let loaded: LoadedStore | undefined = { revision: opened.log.revision, commits: opened.log.commits, damaged };
   let { snapshotRevision } = opened.log;
   let hasErased = opened.log.erases;
@@ -135,6 +121,20 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
     await compactNow().catch((error: unknown) => logger.error("store_upkeep_failed", { what: "compaction", reason: reasonOf(error) }));
   }
 
+  const tokens = await openTokens({
+    engine,
+    keyring,
+    logger,
+    storeEpoch: identity.epoch,
+    markedSerial: highWater.written.state === "present" ? (highWater.written.mark.tokens ?? 0) : 0,
+    written(serial) {
+      mark.moveTokens(serial);
+      if (isCheckpointAhead || options.walBytes() < longestWalBytes) return;
+      isCheckpointAhead = true;
+      inBackground("checkpoint", checkpointNow);
+    },
+  });
+  mark.moveTokens(tokens.serial());
   const rewrapping: Rewrapping = createRewrapping({ engine, keyring, ledger, inTurn: book.inTurn, isClosing: () => isClosing });
   mark.write();
   if (wantsCompaction(opened.log)) await tryCompaction();
