@@ -12,7 +12,7 @@ import { PosternError } from "../model/failures";
 import type { AuditLog, Clock, Logger } from "../model/ports";
 import type { AuditRecord, DecisionId } from "../model/types";
 import type { AuditKeys } from "./chain";
-import { findDecision } from "./find-decision";
+import { findDecision, findRefusedLogin, type LoginAttempt } from "./find-decision";
 import { createInstantText, jsonText, recordText } from "./line";
 import type { AuditFileSystem } from "./trail-files";
 import { createTrailWriter } from "./trail-writer";
@@ -23,6 +23,8 @@ export type { AuditFinding, AuditReport, VerifyOptions } from "./verify";
 export interface AuditTrail extends AuditLog {
   /** The newest line of a decision; undefined when there is none. Throws `malformed` for what is no decision's name. */
   findDecision(id: DecisionId): Promise<AuditRecord | undefined>;
+  /** The newest refusal of a login; undefined when there is none. */
+  findRefusedLogin(attempt: LoginAttempt): Promise<AuditRecord | undefined>;
   /** Reads everything and reports what does not hold. Throws `sealed` without keys. */
   verify(options?: VerifyOptions): Promise<AuditReport>;
   /** For metrics: lines that no file took. */
@@ -255,6 +257,7 @@ export function createAuditLog(options: AuditOptions): AuditTrail {
       return attempt([]) === undefined;
     },
     findDecision: (id) => findDecision(fs, folder, id),
+    findRefusedLogin: (attempt) => findRefusedLogin(fs, folder, attempt),
     verify(verifyOptions = {}) {
       flush();
       return verifyTrail(fs, keyring, folder, verifyOptions);

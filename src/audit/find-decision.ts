@@ -12,11 +12,36 @@ const overlapBytes = 1 << 17;
 const maxBytes = 4 * 2 ** 30;
 const decisionForm = /^d-[0-9a-z]{1,32}$/u;
 
+/** A login that somebody tried, as they named themselves: `host/apps/web`. */
+export interface LoginAttempt {
+  readonly account: string;
+  readonly login: string;
+}
+
 /** The newest line of the decision; undefined when the newest 4 GiB have none. Throws `malformed` for what is no decision's name. */
 export async function findDecision(fs: AuditFileSystem, folder: string, id: DecisionId): Promise<AuditRecord | undefined> {
   if (!decisionForm.test(id))
     throw new PosternError({ code: "malformed", where: "decision", expected: "d- and letters and digits", kind: "argument" });
-  const wanted = `,"decision":"${id}",`;
+  return await findNewest(fs, folder, `,"decision":"${id}",`, () => true);
+}
+
+/** The newest refusal of such a login; undefined when the newest 4 GiB have none. */
+export async function findRefusedLogin(
+  fs: AuditFileSystem,
+  folder: string,
+  { account, login }: LoginAttempt,
+): Promise<AuditRecord | undefined> {
+  const isWanted = (record: AuditRecord): boolean =>
+    record.operation === "login" && !record.allowed && record.account === account && record.claimed === login;
+  return await findNewest(fs, folder, `"claimed_unverified":${JSON.stringify(login)}`, isWanted);
+}
+
+async function findNewest(
+  fs: AuditFileSystem,
+  folder: string,
+  text: string,
+  isWanted: (record: AuditRecord) => boolean,
+): Promise<AuditRecord | undefined> {
   let left = maxBytes;
   for (const name of trailNames(fs, folder).toReversed()) {
     const file = openTrailFile(fs, folder, name);
@@ -24,8 +49,10 @@ export async function findDecision(fs: AuditFileSystem, folder: string, id: Deci
       for (let end = file.bytes; end > 0 && left > 0; end -= chunkBytes) {
         const start = Math.max(0, end - chunkBytes);
         const piece = readAt(fs, file.descriptor, start, Math.min(file.bytes, end + overlapBytes) - start);
-        const line = lastLineWith(piece, wanted, start === 0);
-        if (line !== undefined) return parseRecord(line);
+        for (const line of linesWith(piece, text, start === 0)) {
+          const record = parseRecord(line);
+          if (isWanted(record)) return record;
+        }
         left -= chunkBytes;
         await nextTurn();
       }
@@ -36,12 +63,14 @@ export async function findDecision(fs: AuditFileSystem, folder: string, id: Deci
   return undefined;
 }
 
-/** Skips a line whose beginning lies before the piece: the next piece has it whole. */
-function lastLineWith(piece: Buffer, wanted: string, isWhole: boolean): string | undefined {
-  const at = piece.lastIndexOf(wanted);
-  if (at < 0) return undefined;
-  const start = piece.lastIndexOf(0x0a, at) + 1;
-  const end = piece.indexOf(0x0a, at);
-  if ((start === 0 && !isWhole) || end < 0) return undefined;
-  return piece.toString("utf8", start, end);
+/** The last one first. Skips a line whose beginning lies before the piece: the next piece has it whole. */
+function* linesWith(piece: Buffer, text: string, isWhole: boolean): Generator<string> {
+  for (let at = piece.lastIndexOf(text); at >= 0; ) {
+    const start = piece.lastIndexOf(0x0a, at) + 1;
+    const end = piece.indexOf(0x0a, at);
+    if (start === 0 && !isWhole) return;
+    if (end >= 0) yield piece.toString("utf8", start, end);
+    if (start === 0) return;
+    at = piece.lastIndexOf(text, start - 1);
+  }
 }

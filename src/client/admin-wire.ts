@@ -211,6 +211,12 @@ export const adminOperations = {
     v.strictObject({ decision: Name }),
     v.object({ text: v.string(), record: v.record(v.string(), v.unknown()) }),
   ),
+  /** The newest refusal of a login. */
+  whyLogin: operation(
+    "/audit/why-login",
+    v.strictObject({ account: Name, login: Name }),
+    v.object({ text: v.string(), record: v.record(v.string(), v.unknown()) }),
+  ),
   verifyAudit: operation(
     "/audit/verify",
     v.strictObject({

@@ -251,6 +251,12 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     await written(asked, { operation: "audit.read" });
     return { text: explainDecision(record), record: { ...record } };
   });
+  handle(adminOperations.whyLogin, async (attempt, asked) => {
+    const record = await audit.findRefusedLogin(attempt);
+    if (record === undefined) throw new PosternError({ code: "not_found", target: `a refused login of ${attempt.login}` });
+    await written(asked, { operation: "audit.read" });
+    return { text: explainDecision(record), record: { ...record } };
+  });
   handle(adminOperations.verifyAudit, async (options, asked) => {
     await written(asked, { operation: "audit.verify" });
     const report = await audit.verify(options);

@@ -61,14 +61,22 @@ export function whyCommand(cli: Cli): Command {
     "why",
     "explain a decision: who asked, what was checked, what failed and where the policy says so, and what would allow it",
     "postern why d-7k2m9x4p1qz0",
-  ).argument("<decision>", "its name, from the audit trail or the log");
-  return onRun(command, cli, ({ io, withAdmin, finish, print }, [decision = ""]) =>
-    withAdmin(async (client) =>
-      finish(await client.call(adminOperations.why, { decision }), ({ text, record }) => {
+    ["account"],
+  )
+    .argument("[decision]", "its name, from the audit trail or the log")
+    .option("--login <name>", "in its place: the newest refused login of host/apps/web in --account");
+  return onRun(command, cli, ({ io, withAdmin, finish, print }, [decision]) =>
+    withAdmin(async (client, { account }) => {
+      const login = optionOf(command, "login");
+      if ((decision === undefined) === (login === undefined)) throw usage("why", "a decision, or --login");
+      const show = ({ text, record }: OutputOf<typeof adminOperations.why>): number => {
         print(record, io.outputIsTerminal && io.environment.NO_COLOR === undefined ? coloured(text) : text);
         return exitCodes.done;
-      }),
-    ),
+      };
+      if (decision !== undefined) return finish(await client.call(adminOperations.why, { decision }), show);
+      if (account === undefined) throw usage("--login", "--account beside it");
+      return finish(await client.call(adminOperations.whyLogin, { account, login: login ?? "" }), show);
+    }),
   );
 }
 

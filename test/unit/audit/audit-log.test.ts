@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { SecretBytes } from "../../../src/model/secret-bytes";
+import type { AuditRecord } from "../../../src/model/types";
 import { type AuditBench, createAuditBench, createTestKeys, readRecord, startOfTests } from "../../support/audit-bench";
 
 let bench: AuditBench;
@@ -183,6 +184,24 @@ describe("the audit log", () => {
     await trail.append(readRecord(1));
     await trail.append(readRecord(1, { allowed: false, failure: "storage_full" }));
     expect(await trail.findDecision("d-read00000001")).toMatchObject({ allowed: false, failure: "storage_full" });
+    await trail.close();
+  });
+
+  test("finds the newest refusal of a login by its whole name and account", async () => {
+    const trail = bench.open();
+    const attempt = (number: number, more: Partial<AuditRecord>) =>
+      readRecord(number, { operation: "login", allowed: false, account: "acme", claimed: "host/apps/web", because: `b${number}`, ...more });
+    await trail.append(attempt(1, {}));
+    await trail.append(attempt(2, {}));
+    await trail.append(attempt(3, { account: "other" }));
+    await trail.append(attempt(4, { claimed: "host/apps/webmail" }));
+    await trail.append(attempt(5, { operation: "host.create" }));
+    await trail.append(attempt(6, { allowed: true }));
+    await trail.append(readRecord(7, { claimed: '"claimed_unverified":"host/apps/web"' }));
+    const find = (login: string) => trail.findRefusedLogin({ account: "acme", login });
+    expect(await find("host/apps/web")).toMatchObject({ because: "b2" });
+    expect(await find("host/apps/we")).toBeUndefined();
+    expect(await find('x","allowed":false')).toBeUndefined();
     await trail.close();
   });
 

@@ -252,6 +252,15 @@ What would allow it, loaded into root:
     expect(await cli.run("why nonsense")).toMatchObject({ code: 1 });
   });
 
+  test("finds the newest refused login of a role by its name", async () => {
+    const login = { operation: "login", allowed: false, account: "acme", claimed: "host/apps/web", failure: "unauthenticated" };
+    await operated.trail.append(readRecord(8, { ...login, because: "resource_group_mismatch" }));
+    expect((await cli.run("why --account acme --login host/apps/web")).out).toContain("because resource_group_mismatch");
+    expect(await cli.run("why --account other --login host/apps/web")).toMatchObject({ code: 1, out: "" });
+    expect(await cli.run("why --login host/apps/web")).toMatchObject({ code: 2, err: expect.stringContaining("--account") });
+    expect(await cli.run("why")).toMatchObject({ code: 2, err: expect.stringContaining("a decision, or --login") });
+  });
+
   test("leaves a line of its own in the trail", async () => {
     await cli.run("why d-7k2m9x4p1qz0");
     const report = await operated.trail.verify();
