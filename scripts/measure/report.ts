@@ -1,5 +1,6 @@
 /** The results as Markdown. */
 
+import type { DoorRow } from "./doors";
 import type { LoginResults } from "./logins";
 import type { PolicyLoadResult } from "./policy-load";
 import { loadAverage, type Memory, machine } from "./proc";
@@ -9,13 +10,14 @@ import type { Steps } from "./steps-spec";
 
 export interface Results {
   readonly reads: readonly ReadRow[];
+  readonly doors: readonly DoorRow[];
   readonly logins: LoginResults;
   readonly policies: readonly PolicyLoadResult[];
   readonly starts: StartResult;
   readonly steps: Steps;
 }
 
-export function reportOf({ reads, logins, policies, starts, steps }: Results): string {
+export function reportOf({ reads, doors, logins, policies, starts, steps }: Results): string {
   return [
     `Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`,
     "### Reads",
@@ -24,6 +26,20 @@ export function reportOf({ reads, logins, policies, starts, steps }: Results): s
       reads.map((row) => [
         String(row.connections),
         row.subject,
+        whole(row.perSecond),
+        whole(row.p50Us),
+        whole(row.p99Us),
+        tenth(row.cpuUs),
+        share(row.speedShare),
+        share(row.cpuShare),
+      ]),
+    ),
+    "### Two doors",
+    table(
+      ["connections", "door", "requests/s", "p50 µs", "p99 µs", "CPU µs", "speed of the first", "CPU of the first"],
+      doors.map((row) => [
+        String(row.connections),
+        row.door,
         whole(row.perSecond),
         whole(row.p50Us),
         whole(row.p99Us),

@@ -18,8 +18,8 @@ export interface Stage {
   readonly admin: string;
   /** Session tokens of four machines. */
   readonly hostTokens: readonly string[];
-  /** The server of the binary over a copy of the data folder, up and answering reads. */
-  startBinary(name: string): Promise<Running>;
+  /** The server of the binary over a copy of the data folder, up and answering reads; `tables` are further ones of its configuration. */
+  startBinary(name: string, tables?: string): Promise<Running>;
   /** The same from source. */
   startSource(name: string, mode: "audited" | "unaudited"): Promise<Running>;
   /** The configuration of one more copy, for whoever opens it without a listener. */
@@ -55,9 +55,10 @@ async function prepare(binary: string, folder: string, azure: AzureSimulator): P
   const apiKey = /API key for admin: (\S+)/.exec(created)?.[1];
   if (apiKey === undefined) throw new Error("the account's API key was not printed");
 
-  function configure(name: string, data: string, port: number): string {
+  function configure(name: string, data: string, port: number, tables = ""): string {
     const path = join(folder, `${name}.toml`);
-    writeFileSync(path, configText({ data, seal, port, caFile, outbound: `${new URL(azure.entra.url).origin}/` }), { mode: 0o600 });
+    const text = configText({ data, seal, port, caFile, outbound: `${new URL(azure.entra.url).origin}/` });
+    writeFileSync(path, text + tables, { mode: 0o600 });
     return path;
   }
 
@@ -77,12 +78,12 @@ async function prepare(binary: string, folder: string, azure: AzureSimulator): P
   }
 
   /** A data folder can be held by one process alone, so each has its own copy. */
-  function place(name: string): { readonly port: number; readonly config: string } {
+  function place(name: string, tables?: string): { readonly port: number; readonly config: string } {
     const data = join(folder, name);
     mkdirSync(data, { mode: 0o700 });
     cpSync(original, data, { recursive: true, filter: (path) => !path.endsWith(".sock") });
     const ownPort = freePort();
-    return { port: ownPort, config: configure(name, data, ownPort) };
+    return { port: ownPort, config: configure(name, data, ownPort, tables) };
   }
 
   const readsAnswer = (at: number) => () => canRead(at, hostTokens[0] ?? "");
@@ -93,8 +94,8 @@ async function prepare(binary: string, folder: string, azure: AzureSimulator): P
     admin,
     hostTokens,
     configuration: (name) => place(name).config,
-    startBinary(name) {
-      const { port: at, config } = place(name);
+    startBinary(name, tables) {
+      const { port: at, config } = place(name, tables);
       return startServer([binary, "server", "--config", config], at, readsAnswer(at));
     },
     startSource(name, mode) {
