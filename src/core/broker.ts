@@ -127,7 +127,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const factories = createHostFactories({ projection, gate, credentials, confinement: settings.hostFactoryConfinement ?? "related" });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
-  const paths = createPaths({ projection, gate, store, random, secrets, accountName: settings.pathAccount });
+  const paths = await createPaths({ projection, gate, store, keyring, clock, random, secrets, accountName: settings.pathAccount });
 
   const broker: Broker = {
     paths,
@@ -193,6 +193,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     checkPolicy: policies.check,
     forecastPolicy: policies.forecast,
     testPolicy: policies.test,
+    createRootToken: paths.createRootToken,
   };
   return { broker, operator, rememberedSessions: sessions.remembered };
 }

@@ -26,7 +26,7 @@ import type { BranchOperations } from "./branch-operations";
 import type { ExportedAccount } from "./exports";
 import type { HostFactoryOperations } from "./host-factory-operations";
 import type { ImportedFacts, ImportOutcome } from "./imports";
-import type { PathOperations } from "./mounts/operations";
+import type { IssuedToken, PathOperations } from "./mounts/operations";
 import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
 import type { RightsDifference } from "./policy/rights";
@@ -273,6 +273,8 @@ export interface Operator {
   deleteAccount(name: string, context: RequestContext): Promise<void>;
   /** A new password and API key for a user who lost theirs. Throws `not_found`, `malformed` for a weak one, `forbidden` for a host. */
   resetPassword(role: RoleId, password: SecretBytes, context: RequestContext): Promise<SecretBytes>;
+  /** A token by path with every right, shown once. `ttlSeconds` 0: it never ends. Throws `sealed` where no account is behind the paths. */
+  createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
   accounts(): readonly AccountName[];
   /** Takes over facts of another server's account; what is not sound is refused by name and the rest is taken. Throws `not_found` for an unknown account. */
   importFacts(account: AccountName, facts: ImportedFacts, context: RequestContext): Promise<ImportOutcome>;

@@ -20,6 +20,11 @@ export function instantOf(text: string): Instant | undefined {
   }
 }
 
+/** RFC 3339 with nanoseconds, of which the last six are zero: `2025-11-10T09:12:13.000000000Z`. */
+export function isoNanos(instant: Instant): string {
+  return Temporal.Instant.fromEpochMilliseconds(instant).toString({ fractionalSecondDigits: 9 });
+}
+
 /** ISO 8601 with milliseconds and offset: `2025-11-10T09:12:13.000+00:00`. */
 export function isoTime(instant: Instant): string {
   return `${Temporal.Instant.fromEpochMilliseconds(instant).toString({ smallestUnit: "millisecond" }).slice(0, -1)}+00:00`;

@@ -80,6 +80,12 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get variables() {
       return paths().variables;
     },
+    get tokens() {
+      return paths().tokens;
+    },
+    get tokenRoles() {
+      return paths().tokenRoles;
+    },
   };
 }
 
@@ -90,6 +96,7 @@ export function lateOperator(operator: () => Operator): Operator {
     createAccount: async (name, context, password) => operator().createAccount(name, context, password),
     deleteAccount: async (name, context) => operator().deleteAccount(name, context),
     resetPassword: async (role, password, context) => operator().resetPassword(role, password, context),
+    createRootToken: async (ttlSeconds, context) => operator().createRootToken(ttlSeconds, context),
     accounts: () => operator().accounts(),
     importFacts: async (account, facts, context) => operator().importFacts(account, facts, context),
     exportFacts: async (account, context) => operator().exportFacts(account, context),

@@ -56,7 +56,7 @@ const mayAlsoImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The files through which a folder is entered from outside. Every file of `model/` and `runtime/` is one, but for those that only its neighbours need. */
 const doors: readonly RegExp[] = [
-  /^model\/(types|ids|failures|json-text|paths|ports|secret-bytes|turns)$/,
+  /^model\/(types|ids|durations|failures|json-text|paths|ports|secret-bytes|turns)$/,
   // The worker's table needs the planning alone, without the broker around it.
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate|strict-json)$/,
@@ -121,7 +121,7 @@ const onlyHere: readonly OnlyHere[] = [
     thing: "reveal()",
     pattern: /\.reveal\(/,
     where:
-      /^(fronts\/[^/]+\/wire\.ts|store\/(sealing|token-rows|memory-tokens)\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources|mounts\/(documents|keyed-values|token-entry|batch-tokens|wrapping|cubbyhole))\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|agent\/local-(caller|copy)\.ts|authenticators\/(oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
+      /^(fronts\/[^/]+\/wire\.ts|store\/(sealing|token-rows|memory-tokens)\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources|mounts\/(documents|keyed-values|tokens|token-[a-z]+|batch-tokens|wrapping|cubbyhole))\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|agent\/local-(caller|copy)\.ts|authenticators\/(oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
   },
   { thing: "a class", pattern: /(?<![.\w$])class\s+[A-Z]/, where: /^model\/(failures|secret-bytes)\.ts$/ },
   { thing: "a type assertion", pattern: /(?<![.\w$])as\s+(?!const\b)[\w"'{[(]/, where: /^model\// },

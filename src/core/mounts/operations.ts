@@ -9,6 +9,8 @@ import type { KeyedMetadataOperations } from "./keyed-metadata";
 import type { KeyedSecretOperations } from "./keyed-secrets";
 import type { MountOperations } from "./mounts";
 import type { PathPolicyOperations } from "./path-policies";
+import type { TokenOperations } from "./token-operations";
+import type { TokenRoleOperations } from "./token-roles";
 import type { VariableOperations } from "./variables";
 
 export type * from "../../model/paths";
@@ -16,6 +18,9 @@ export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";
 export type * from "./mounts";
 export type { PathPolicy, PathPolicyOperations } from "./path-policies";
+export type * from "./token-operations";
+export type { TokenParameters, TokenParametersChange } from "./token-parameters";
+export type { TokenRole, TokenRoleChange, TokenRoleOperations } from "./token-roles";
 
 export interface PathOperations {
   readonly mounts: MountOperations;
@@ -25,4 +30,6 @@ export interface PathOperations {
   readonly keyedMetadata: KeyedMetadataOperations;
   /** What is kept by policies, under the rights of the graph. */
   readonly variables: VariableOperations;
+  readonly tokens: TokenOperations;
+  readonly tokenRoles: TokenRoleOperations;
 }

@@ -1,6 +1,8 @@
 /** Binds what is done by path to what it needs. No logic of its own. */
 
-import type { Random, Store } from "../../model/ports";
+import type { Clock, Keyring, Random, Store } from "../../model/ports";
+import type { RequestContext } from "../../model/types";
+import { administratorOf } from "../administrator";
 import type { Gate } from "../gate";
 import type { Projection } from "../projection";
 import type { Secrets } from "../secrets";
@@ -16,25 +18,39 @@ import { createVariables } from "./variables";
 export interface Paths extends PathOperations {
   /** What a mount says about the versions of a variable that lives there, whichever door it is written by. */
   readonly keeping: KeyedPlaces["keeping"];
+  /** A token with every right, for the operator on the machine. `ttlSeconds` 0: it never ends. */
+  createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
 }
+
+import { createTokenLedger } from "./token-ledger";
+import { createTokenManagement } from "./token-management";
+import type { IssuedToken } from "./token-operations";
+import { createTokenRoles } from "./token-roles";
+import { createTokens, rootToken } from "./tokens";
 
 export interface PathsDeps {
   readonly projection: Projection;
   readonly gate: Gate;
-  readonly store: Pick<Store, "secretValue">;
+  readonly store: Pick<Store, "secretValue" | "tokens">;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
   readonly random: Random;
   readonly secrets: Pick<Secrets, "read" | "write">;
   /** The account behind the paths; absent: the only one there is. */
   readonly accountName: string | undefined;
 }
 
-export function createPaths({ projection, gate, store, random, secrets, accountName }: PathsDeps): Paths {
+export async function createPaths(deps: PathsDeps): Promise<Paths> {
+  const { projection, gate, store, secrets, clock, random, keyring, accountName } = deps;
   const documents = createDocuments(store);
   const mounts = createMounts({ projection, gate, documents, random, accountName });
   const policies = createPathPolicies({ projection, gate, documents, mounts });
   const places = createKeyedPlaces({ mounts, documents });
   mounts.onBegin((graph, mount) => mount.type === keyed && assertNothingBelow(graph, mount.path, places));
   mounts.onEnd({ changes: (graph, mount) => (mount.type === keyed ? removalOfMount(graph, mount.path, places) : []) });
+  const ledger = await createTokenLedger(store.tokens, clock.now());
+  const tokens = createTokens({ projection, mounts, policies, ledger, store: store.tokens, keyring, random });
+  const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
   return {
     keeping: places.keeping,
     mounts,
@@ -42,5 +58,13 @@ export function createPaths({ projection, gate, store, random, secrets, accountN
     keyed: createKeyedSecrets({ projection, gate, store, places }),
     keyedMetadata: createKeyedMetadata({ projection, gate, places }),
     variables: createVariables({ projection, gate, mounts, secrets }),
+    tokens: createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }),
+    tokenRoles,
+    async createRootToken(ttlSeconds, context) {
+      const account = mounts.account(projection.graph());
+      projection.assertSound(account);
+      await gate.accept(context, { operation: "token.create_root", account, role: administratorOf(account) });
+      return tokens.keep(rootToken(account, context.now, ttlSeconds));
+    },
   };
 }

@@ -19,8 +19,10 @@ export interface Call extends Exchange {
   readonly rest: string;
   /** What stood for the `:name`s and the `*` of the route, in order. */
   readonly parameters: readonly string[];
-  /** Who shows the token. Throws `unauthenticated`. */
+  /** Who shows the token. Not for what is open. */
   caller(): Caller;
+  /** The same where no token is needed: undefined without one. Throws for one that is none. */
+  callerIfAny(): Promise<Caller | undefined>;
   /** What is about to be done here, for the gate. `parameters` are the top-level members of the body, of a read those of the query. */
   access(parameters?: Readonly<Record<string, unknown>>): PathAccess;
   /** The body as fields. */

@@ -2,8 +2,9 @@
 
 import { createMatcher, type Engine, type MatchedRoute } from "./engine";
 import { system } from "./sys";
+import { token } from "./token";
 
-const engines: readonly Engine[] = [system];
+const engines: readonly Engine[] = [system, token];
 
 const byType = new Map(engines.map((engine) => [engine.type, { engine, match: createMatcher(engine) }]));
 

@@ -12,7 +12,7 @@ const internalError = framed("internal error");
 
 export const failures: FailureTable = {
   malformed: (failure) => errorsWire(400, [failure.says ?? `${failure.where}: expected ${failure.expected}`]),
-  unauthenticated: (failure) => errorsWire(403, [failure.says ?? (failure.because === invalidToken ? invalid : "permission denied")]),
+  unauthenticated: (failure) => errorsWire(403, [failure.says ?? (isInvalidToken(failure.because) ? invalid : "permission denied")]),
   forbidden: (failure) =>
     errorsWire(403, [failure.says ?? (failure.reason === "address" ? "permission denied" : framed("permission denied"))]),
   not_found: (failure) => errorsWire(404, failure.says === undefined ? [] : [failure.says]),
@@ -43,6 +43,6 @@ export const failures: FailureTable = {
   internal: () => errorsWire(500, [internalError]),
 };
 
-/** `because` of a token that was shown and is none, or no longer. Agents log in again when they read its second line. */
-const invalidToken = "token_unknown";
+/** A token was shown and is none, or no longer. Agents log in again when they read the second line. */
+const isInvalidToken = (because: string | undefined): boolean => because?.startsWith("token_") === true && because !== "token_missing";
 const invalid = framed("permission denied", "invalid token");

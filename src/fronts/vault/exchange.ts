@@ -4,6 +4,7 @@
  * Source: Vault 1.19, http/logical.go (verbs), http/handler.go (token and namespace headers).
  */
 
+import { secondsOf } from "../../model/durations";
 import { PosternError } from "../../model/failures";
 import type { PathAccess } from "../../model/paths";
 import { SecretBytes } from "../../model/secret-bytes";
@@ -11,7 +12,6 @@ import type { RequestContext } from "../../model/types";
 import { type Form, formOf, queryOf, textOf } from "../form";
 import type { Edge, FrontBindings } from "../front";
 import { jsonOf } from "../json";
-import { secondsOf } from "./durations";
 import { targetOf } from "./names";
 
 export type Action = PathAccess["action"];

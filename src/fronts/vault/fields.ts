@@ -4,8 +4,8 @@
  * `null` empties a field, except that of a duration, where it is as if nothing was sent. Source: Vault 1.19, sdk/framework/field_data.go.
  */
 
+import { secondsOf } from "../../model/durations";
 import { PosternError } from "../../model/failures";
-import { secondsOf } from "./durations";
 
 export interface Fields {
   /** Whether the member was sent, even if as `null`. */
@@ -106,6 +106,15 @@ function pairsOf(found: unknown, name: string): Readonly<Record<string, string>>
     return [each.slice(0, at).trim(), each.slice(at + 1).trim()] as const;
   });
   return Object.fromEntries(pairs);
+}
+
+/** Members that are set, without those that are not there. */
+export type Set<Given> = { readonly [Name in keyof Given]?: Exclude<Given[Name], undefined> };
+
+/** Without the members that are undefined. */
+export function onlySet<Given extends object>(given: Given): Set<Given>;
+export function onlySet(given: object): object {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** The text that clients know the refusal by. What was sent is not repeated: it may be a credential. */

@@ -37,9 +37,11 @@ function bound(add: (app: Hono<FrontEnv>) => void): FrontApp {
 async function answer(request: Request, bindings: FrontBindings, broker: Broker, settings: FrontSettings): Promise<Response> {
   const exchange = exchangeOf(request, bindings);
   const found = routeOf(exchange, broker);
-  const call = callOf(exchange, { broker, settings, ...found });
+  const isOpen = holds(found.route?.open, exchange.action);
+  const identified = isOpen ? undefined : broker.paths.tokens.identify(exchange.token, exchange.context);
+  const caller = identified instanceof Promise ? await identified : identified;
+  const call = callOf(exchange, { broker, settings, ...found }, caller);
   const handler = handlerOf(exchange, found.route);
-  if (!holds(found.route?.open, exchange.action)) call.caller();
   const given = handler === undefined ? await unanswered(call, found) : await handler(call);
   return print(answerWire(given, exchange.context, found.mount?.type ?? ""));
 }
@@ -84,17 +86,21 @@ function handlerOf({ action, isHead, path }: Exchange, route: EngineRoute | unde
   return isHead && path !== "sys/health" ? undefined : route?.[action];
 }
 
-function callOf(exchange: Exchange, found: Found & { readonly broker: Broker; readonly settings: FrontSettings }): Call {
+function callOf(
+  exchange: Exchange,
+  found: Found & { readonly broker: Broker; readonly settings: FrontSettings },
+  caller: Caller | undefined,
+): Call {
   const { broker, route, mount } = found;
-  let caller: Caller | undefined;
   return {
     ...exchange,
     ...found,
     mount: mount ?? systemMount,
     caller() {
-      caller ??= identify(exchange, broker);
+      if (caller === undefined) throw new PosternError({ code: "internal", what: "a caller where none is needed" });
       return caller;
     },
+    callerIfAny: async () => (exchange.token === undefined ? undefined : broker.paths.tokens.identify(exchange.token, exchange.context)),
     access: (parameters) => ({
       path: exchange.path,
       action: exchange.action,
@@ -108,11 +114,6 @@ function callOf(exchange: Exchange, found: Found & { readonly broker: Broker; re
 
 const holds = (said: true | readonly Action[] | undefined, action: Action): boolean =>
   said !== undefined && (said === true || said.includes(action));
-
-function identify({ token }: Exchange, _broker: Broker): Caller {
-  // Tokens come with their store: until then nobody is known.
-  throw new PosternError({ code: "unauthenticated", because: token === undefined ? "token_missing" : "token_unknown" });
-}
 
 /** What nothing answers is told to those alone whose rules would have let them do it. */
 async function unanswered(call: Call, { mount, route, rest }: Found): Promise<Answer> {

@@ -14,8 +14,8 @@ export const preflightRoutes: readonly EngineRoute[] = [
   { path: "internal/ui/mounts/*", read: preflight },
 ];
 
-function visible(call: Call): Answer {
-  const mounts = call.broker.paths.mounts.visible(call.token === undefined ? undefined : call.caller());
+async function visible(call: Call): Promise<Answer> {
+  const mounts = call.broker.paths.mounts.visible(await call.callerIfAny());
   const shapes = (isMethod: boolean): object =>
     Object.fromEntries(
       mounts.filter(({ path }) => path.startsWith("auth/") === isMethod).map((mount) => [`${named(mount)}/`, mountShape(mount)]),

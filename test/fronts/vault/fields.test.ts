@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { durationText, secondsOf } from "../../../src/fronts/vault/durations";
 import { fieldsOf } from "../../../src/fronts/vault/fields";
 import { jsonText, rawJson } from "../../../src/fronts/vault/wire";
+import { durationText, secondsOf } from "../../../src/model/durations";
 import { PosternError } from "../../../src/model/failures";
 
 describe("a field", () => {

@@ -1,0 +1,200 @@
+/**
+ * The tokens that live: in memory by the digest they are known by, and in the store as sealed records. What has ended is gone the moment anybody looks.
+ */
+
+import * as v from "valibot";
+import { PosternError } from "../../model/failures";
+import { parseAccount, parseRoleId } from "../../model/ids";
+import type { TokenRecord, TokenStep, TokenStore } from "../../model/ports";
+import { SecretBytes } from "../../model/secret-bytes";
+import type { Instant } from "../../model/types";
+
+const text = v.string();
+const texts = v.record(text, text);
+
+const LoginDocument = v.object({
+  mountAccessor: text,
+  mountPath: text,
+  mountType: text,
+  roleName: text,
+  /** Of whom the mount knows the caller as: `oid` of an azure login. */
+  alias: v.object({ name: text, metadata: texts }),
+  entityId: text,
+  /** What was proven, to be compared again when the token is renewed. */
+  evidence: v.record(text, v.array(text)),
+});
+
+/** A token as it is kept. Times of its life are in seconds, 0: none. */
+const TokenDocument = v.object({
+  accessor: text,
+  role: v.pipe(text, v.transform(parseRoleId)),
+  policies: v.array(text),
+  path: text,
+  meta: v.nullable(texts),
+  displayName: text,
+  /** How often it may be used; 0: as often as it likes. */
+  uses: v.number(),
+  usesLeft: v.number(),
+  isOrphan: v.boolean(),
+  parent: v.exactOptional(text),
+  createdAt: v.number(),
+  creationTtlSeconds: v.number(),
+  /** 0: never. */
+  expiresAt: v.number(),
+  explicitMaxSeconds: v.number(),
+  periodSeconds: v.number(),
+  isRenewable: v.boolean(),
+  renewedAt: v.exactOptional(v.number()),
+  boundCidrs: v.array(text),
+  tokenRole: v.exactOptional(text),
+  login: v.exactOptional(LoginDocument),
+});
+
+export type TokenLogin = Readonly<v.InferOutput<typeof LoginDocument>>;
+
+export interface StoredToken extends Readonly<v.InferOutput<typeof TokenDocument>> {
+  /** What it is known by. */
+  readonly digest: string;
+}
+
+export interface TokenLedger {
+  /** Undefined for one that has ended, or whose parent has. */
+  live(digest: string, now: Instant): StoredToken | undefined;
+  byAccessor(accessor: string, now: Instant): StoredToken | undefined;
+  all(now: Instant): Iterable<StoredToken>;
+  count(): number;
+  /** Durable when it resolves; known from then on. */
+  put(token: StoredToken): Promise<void>;
+  /** Counts one use, at once for everybody else; durable when it resolves. The last one ends the token. */
+  use(token: StoredToken): Promise<void>;
+  /** Ends a token and all that it made, deepest first. With `orphaning` its children live on without it. */
+  end(digest: string, orphaning?: boolean): Promise<void>;
+  /** Ends every token for which it holds, with theirs. */
+  endAll(which: (token: StoredToken) => boolean): Promise<void>;
+  /** Lets go of what has ended. Bounded work, to be asked again. True when there may be more. */
+  sweep(now: Instant): Promise<boolean>;
+}
+
+const sweptAtOnce = 1000;
+
+export async function createTokenLedger(store: TokenStore, now: Instant): Promise<TokenLedger> {
+  const byDigest = new Map<string, StoredToken>();
+  const digestOf = new Map<string, string>();
+  const children = new Map<string, Set<string>>();
+  let unswept: Iterator<StoredToken> | undefined;
+
+  function remember(token: StoredToken): void {
+    byDigest.set(token.digest, token);
+    digestOf.set(token.accessor, token.digest);
+    if (token.parent === undefined) return;
+    const siblings = children.get(token.parent);
+    if (siblings === undefined) children.set(token.parent, new Set([token.digest]));
+    else siblings.add(token.digest);
+  }
+
+  function forget(digest: string): void {
+    const token = byDigest.get(digest);
+    byDigest.delete(digest);
+    if (token === undefined) return;
+    digestOf.delete(token.accessor);
+    if (token.parent === undefined) return;
+    const siblings = children.get(token.parent);
+    siblings?.delete(digest);
+    if (siblings?.size === 0) children.delete(token.parent);
+  }
+
+  function live(digest: string, at: Instant): StoredToken | undefined {
+    const token = byDigest.get(digest);
+    if (token === undefined || hasEnded(token, at)) return undefined;
+    return token.parent === undefined || live(token.parent, at) !== undefined ? token : undefined;
+  }
+
+  /** The token and all below it, deepest first. A loop, for a chain may be long. */
+  function tree(digest: string): readonly string[] {
+    const found = [digest];
+    for (let next = 0; next < found.length; next += 1) found.push(...(children.get(found[next] ?? "") ?? []));
+    return found.reverse();
+  }
+
+  async function remove(digests: readonly string[]): Promise<void> {
+    if (digests.length === 0) return;
+    // Nobody gets in with them any more while they are being removed.
+    for (const digest of digests) forget(digest);
+    await store.write(digests.map((digest): TokenStep => ({ step: "remove", digest })));
+  }
+
+  for await (const page of store.load(now)) for (const record of page) remember(tokenOf(record));
+
+  return {
+    live,
+    byAccessor: (accessor, at) => live(digestOf.get(accessor) ?? "", at),
+    *all(at) {
+      for (const { digest } of byDigest.values()) {
+        const token = live(digest, at);
+        if (token !== undefined) yield token;
+      }
+    },
+    count: () => byDigest.size,
+
+    async put(token) {
+      await store.write([{ step: "put", ...recordOf(token) }]);
+      remember(token);
+    },
+
+    async use(token) {
+      const usesLeft = token.usesLeft - 1;
+      if (usesLeft <= 0) return remove(tree(token.digest));
+      const used = { ...token, usesLeft };
+      byDigest.set(token.digest, used);
+      await store.write([{ step: "put", ...recordOf(used) }]);
+    },
+
+    async end(digest, orphaning = false) {
+      if (!orphaning) return remove(tree(digest));
+      const orphans = [...(children.get(digest) ?? [])].flatMap((child) => byDigest.get(child) ?? []).map(orphaned);
+      await store.write([...orphans.map((orphan): TokenStep => ({ step: "put", ...recordOf(orphan) })), { step: "remove", digest }]);
+      for (const orphan of orphans) {
+        forget(orphan.digest);
+        remember(orphan);
+      }
+      forget(digest);
+    },
+
+    async endAll(which) {
+      const found = [...byDigest.values()].filter(which).flatMap(({ digest }) => tree(digest));
+      await remove([...new Set(found)]);
+    },
+
+    async sweep(at) {
+      unswept ??= byDigest.values();
+      const ended: string[] = [];
+      for (let looked = 0; looked < sweptAtOnce; looked += 1) {
+        const next = unswept.next();
+        if (next.done === true) {
+          unswept = undefined;
+          break;
+        }
+        if (hasEnded(next.value, at)) ended.push(...tree(next.value.digest));
+      }
+      await remove([...new Set(ended)]);
+      return unswept !== undefined;
+    },
+  };
+}
+
+const hasEnded = ({ expiresAt }: StoredToken, now: Instant): boolean => expiresAt !== 0 && now >= expiresAt;
+
+function orphaned({ parent: _, ...token }: StoredToken): StoredToken {
+  return { ...token, isOrphan: true };
+}
+
+function recordOf({ digest, ...document }: StoredToken): TokenRecord {
+  const account = parseAccount(document.role.slice(0, document.role.indexOf(":")));
+  return { account, digest, name: "", expiresAt: document.expiresAt, body: SecretBytes.ofText(JSON.stringify(document)) };
+}
+
+function tokenOf({ digest, body }: TokenRecord): StoredToken {
+  const parsed = v.safeParse(TokenDocument, JSON.parse(Buffer.from(body.reveal()).toString("utf8")));
+  if (!parsed.success) throw new PosternError({ code: "integrity", what: "the record of a token", because: "document_shape" });
+  return { ...parsed.output, digest };
+}
