@@ -54,8 +54,8 @@ export type Failure =
       /** `language`: the text is wrong. `reference`: it names something that is not there. `deletion`: a removal where none is allowed. `empty`: no text. */
       readonly kind: "language" | "reference" | "deletion" | "empty";
     })
-  /** Not a legal operation for this thing (`method`), or one that this installation does not have (`feature`). */
-  | (FailureBase & { readonly code: "unsupported"; readonly what: string; readonly kind?: "method" | "feature" | "encoding" })
+  /** Not a legal operation for this thing (`method`) or for any (`verb`), or one that this installation does not have (`feature`). */
+  | (FailureBase & { readonly code: "unsupported"; readonly what: string; readonly kind?: "method" | "verb" | "feature" | "encoding" })
   | (FailureBase & { readonly code: "too_large"; readonly what: string; readonly limitBytes?: number })
   | (FailureBase & { readonly code: "throttled"; readonly retryAfterSeconds: number })
   | (FailureBase & { readonly code: "read_only" })

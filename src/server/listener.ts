@@ -1,32 +1,28 @@
 /**
  * The listener: one server for every dialect, on an address of this machine or a Unix socket.
  *
- * Plain HTTP is for loopback and Unix sockets alone. Certificates are exchanged by starting a second server on the same port and letting the first one
- * finish, because the runtime ignores new certificates of a running one.
+ * Plain HTTP is for loopback and Unix sockets alone.
  */
 
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { FrontApp } from "../fronts/front";
 import { PosternError } from "../model/failures";
 import type { Clock, Logger, Random } from "../model/ports";
 import { createAddressReader } from "./client-address";
 import type { Dialect } from "./dialect";
-import { isLoopback, type ListenAddress, parseListenAddress } from "./listen-address";
-import { createReception, type Health, type Limits, type Reception, type RequestMeter } from "./reception";
+import type { ConnectionLimits } from "./intake";
+import { isLoopback, parseListenAddress } from "./listen-address";
+import { createReception, type Health, type Limits, type RequestMeter } from "./reception";
+import { serveByIntake, serveByRuntime, type TlsPair } from "./serving";
 
-export interface TlsPair {
-  /** PEM texts; the certificate may bring its chain. */
-  readonly cert: string;
-  readonly key: string;
-}
+export type { TlsPair } from "./serving";
 
 export interface ListenerConfig {
   /** `127.0.0.1:8443`, `[::]:8443`, or the path of a Unix socket: `/run/postern/conjur.sock`. */
   readonly listen: string;
   readonly tls?: TlsPair;
   /** What is not named has its default. */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<Limits & Pick<ConnectionLimits, "connections" | "connectionsPerAddress">>;
   /** Networks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
   /** Host names that are vaults in Azure Key Vault's sense. */
@@ -74,11 +70,10 @@ export const defaultLimits: Limits = {
   loginsPerIdentity: { perSecond: 20, burst: 100 },
 };
 
-/** Seconds, as the runtime counts them; connections of a Unix socket have none. */
-const idleTimeout = 60;
+const defaultConnections = { connections: 8192, connectionsPerAddress: 2048 };
+/** Of bodies on their way in, where connections are read by the intake. */
+const heldBytes = 256 * 1024 * 1024;
 const defaultDrainMs = 10_000;
-
-type Server = Bun.Server<undefined>;
 
 /** Starts serving. Throws `malformed` for an address, network or certificate that cannot be, and for plain HTTP beyond loopback. */
 export function createListener(deps: ListenerDeps): Listener {
@@ -103,11 +98,12 @@ export function createListener(deps: ListenerDeps): Listener {
     },
     ...(config.devMarker === undefined ? {} : { devMarker: config.devMarker }),
   });
-  const answers = createAnswers(deps.fronts, reception, limits, config.dialect);
-
-  let server =
-    address.kind === "socket" ? serveSocket(address.path, config.socketMode ?? 0o600, answers) : serveFirst(address, config.tls, answers);
-  const retired: Promise<void>[] = [];
+  const mode = config.socketMode ?? 0o600;
+  // Clients of Vault's send a verb that the runtime's server drops, and need paths as they were sent.
+  const server =
+    config.dialect === "vault"
+      ? serveByIntake(address, config.tls, mode, { ...deps, reception, limits: { ...defaultConnections, ...limits, heldBytes } })
+      : serveByRuntime(address, config.tls, mode, { fronts: deps.fronts, reception, limits, only: config.dialect });
   const { port } = server;
   const scheme = config.tls === undefined ? "http" : "https";
   const url =
@@ -124,17 +120,15 @@ export function createListener(deps: ListenerDeps): Listener {
       if (address.kind === "socket" || config.tls === undefined || port === undefined)
         throw new PosternError({ code: "malformed", where: "tls", expected: "a listener with a certificate", kind: "argument" });
       assertPair(pair);
-      const next = Bun.serve({ ...answers, idleTimeout, hostname: address.hostname, port, reusePort: true, tls: pair });
-      retired.push(server.stop());
-      server = next;
+      server.exchangeTls(pair);
       logger.info("certificate_reloaded", { url });
     },
     async stop() {
       reception.close();
-      const drained = Promise.all([server.stop(), ...retired]).then(() => true);
+      const drained = server.stop().then(() => true);
       if (!(await within(config.drainMs ?? defaultDrainMs, drained)))
         logger.warn("requests_cut_off", { url, requests: reception.inFlight() });
-      await server.stop(true);
+      await server.cutOff();
     },
   };
 }
@@ -147,61 +141,6 @@ async function within(ms: number, promise: Promise<boolean>): Promise<boolean> {
     return await Promise.race([promise, over]);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** What every server of this listener answers with. */
-function createAnswers(fronts: readonly FrontApp[], reception: Reception, limits: Limits, only: Dialect | undefined) {
-  const peerOf = (request: Request, server: Server): string | undefined => server.requestIP(request)?.address;
-  const offered = fronts.filter((front) => only === undefined || front.name === only);
-  const hot = offered.flatMap((front) => front.hot.map((route) => ({ front, route })));
-  return {
-    development: false,
-    maxRequestBodySize: Math.max(limits.bodyBytes, limits.policyBytes),
-    routes: Object.fromEntries(
-      hot.map((entry) => [
-        entry.route.path,
-        { GET: (request: Request, server: Server) => reception.answer(request, peerOf(request, server), entry) },
-      ]),
-    ),
-    fetch: (request: Request, server: Server) => reception.answer(request, peerOf(request, server)),
-    // Reached only by a defect of the reception itself. Nothing of the request is printed.
-    error: () => new Response(null, { status: 500 }),
-  };
-}
-
-type Answers = ReturnType<typeof createAnswers>;
-
-/**
- * Binds the port. Outside of development the runtime shares ports unless told not to (Bun 1.4.5), and then a second process on the same one goes
- * unnoticed. A listener with certificates must share it, for the sake of their exchange, so one that does not share is tried first.
- */
-function serveFirst(address: ListenAddress & { kind: "tcp" }, tls: TlsPair | undefined, answers: Answers): Server {
-  const { hostname, port } = address;
-  const exclusive = { hostname, port, reusePort: false };
-  try {
-    if (tls === undefined) return Bun.serve({ ...answers, ...exclusive, idleTimeout });
-    if (port !== 0) Bun.serve({ ...exclusive, fetch: () => new Response(null, { status: 503 }) }).stop(true);
-    return Bun.serve({ ...answers, idleTimeout, hostname, port, reusePort: true, tls });
-  } catch (cause) {
-    if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "EADDRINUSE") throw cause;
-    throw new PosternError(
-      { code: "conflict", what: `${hostname}:${port} is in use by another process`, because: "address_in_use" },
-      { cause },
-    );
-  }
-}
-
-/** Binds a Unix socket that was never open to others. One that a dead process left behind is removed; anything else of that name stays, and is an error. */
-function serveSocket(path: string, mode: number, answers: Answers): Server {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
-  const umask = process.umask(0o177);
-  try {
-    const server = Bun.serve({ ...answers, unix: path });
-    chmodSync(path, mode);
-    return server;
-  } finally {
-    process.umask(umask);
   }
 }
 

@@ -57,6 +57,13 @@ export interface Reception {
     peer: string | undefined,
     hot?: { readonly front: FrontApp; readonly route: HotRoute },
   ): Response | Promise<Response>;
+  /**
+   * Answers what did not become a request: by a status of HTTP's own, or a failure in the shape of the listener's only dialect. The connection ends with it. Of
+   * the headers, which may be absent, the request's id is taken.
+   */
+  refuse(refusal: Failure | number, headers?: readonly (readonly [name: string, value: string])[]): Response;
+  /** Largest body that a request to this URL may have, where there is but one dialect. */
+  bodyLimit(url: string): number;
   /** From now on connections end with their answers. */
   close(): void;
   /** Requests without an answer yet. */
@@ -168,8 +175,18 @@ export function createReception(deps: ReceptionDeps): Reception {
     return response;
   }
 
+  const only = deps.dialects.only === undefined ? undefined : fronts.get(deps.dialects.only);
   return {
     answer,
+    refuse(refusal, headers) {
+      const requestId = requestIdOf(headers?.find(([name]) => name === "x-request-id")?.[1] ?? null);
+      if (typeof refusal === "number" || only === undefined)
+        return dismiss("framing", bareResponse(typeof refusal === "number" ? refusal : 400), requestId);
+      const response = only.refuse(refusal);
+      response.headers.set("connection", "close");
+      return dismiss(refusal.code === "unsupported" ? "method" : refusal.code === "malformed" ? "path" : "body", response, requestId);
+    },
+    bodyLimit: (url) => (only?.takesPolicy(url) === true ? limits.policyBytes : limits.bodyBytes),
     close: () => {
       isClosing = true;
     },

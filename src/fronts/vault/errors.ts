@@ -24,6 +24,7 @@ export const failures: FailureTable = {
       failure.problems.map((problem) => problem.message),
     ),
   unsupported: (failure) => {
+    if (failure.kind === "verb") return errorsWire(405, []);
     if (failure.kind === "encoding") return errorsWire(415, [failure.says ?? failure.what]);
     if (failure.kind === "method") return errorsWire(405, [failure.says ?? framed("unsupported operation")]);
     return errorsWire(404, [failure.says ?? framed("unsupported path")]);

@@ -17,8 +17,8 @@ export interface Target {
  * Throws `malformed` for dot segments, which only a decoded one can still be here, and for control characters.
  */
 export function targetOf(url: string): Target {
-  const start = url.indexOf("/v1/", url.indexOf("://") + 3);
-  if (start < 0) throw new PosternError({ code: "unsupported", what: "a path outside of /v1/" });
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (!url.startsWith("/v1/", start)) throw new PosternError({ code: "unsupported", what: "a path outside of /v1/" });
   const path = url.slice(start + "/v1/".length).split(/[?#]/, 1)[0] ?? "";
   const decoded = decodeOnce(path, "path");
   if (controlCharacter.test(decoded))
