@@ -11,6 +11,7 @@ import { configurationCommand } from "./commands/configuration";
 import { dataKeyCommand } from "./commands/data-key";
 import { dbCommand } from "./commands/db";
 import { devCommand } from "./commands/dev";
+import { doctorCommand } from "./commands/doctor";
 import { execCommand } from "./commands/exec";
 import { exportCommand } from "./commands/export";
 import { getCommand } from "./commands/get";
@@ -44,6 +45,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   getCommand,
   execCommand,
   renderCommand,
+  doctorCommand,
   statusCommand,
   roleCommand,
   policyCommand,

@@ -1,6 +1,7 @@
 /** What commands act on: the Postern of a data folder, by its socket or in this process, and a server to be. Tests hand in another. */
 
-import { lstatSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, rmSync, statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { type RunningAgent, startAgent } from "../agent/agent";
 import type { LocalCopy } from "../agent/local-copy";
@@ -10,14 +11,16 @@ import { type ConjurApi, type ConjurApiOptions, createConjurApi } from "../clien
 import type { AgentConfig } from "../config/agent";
 import { type Config, processEnvironment } from "../config/config";
 import { type Connection, serverUrl } from "../config/connection";
+import { openKeyring } from "../keyring/keyring";
 import { PosternError } from "../model/failures";
-import type { Authenticator, Clock, Logger, PrivateFiles } from "../model/ports";
+import type { Authenticator, Clock, KeyringState, Logger, PrivateFiles } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { type ChildEnd, type ChildOptions, type Program, runChild, runHook } from "../runtime/child-process";
 import { createClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
+import { membershipOf } from "../runtime/local-users";
 import { createLogger } from "../runtime/logger";
 import { createMachineFiles } from "../runtime/machine-files";
 import { type Placement, type Staged, stageFiles } from "../runtime/placed-files";
@@ -57,6 +60,13 @@ export interface CliWorld {
   remove(path: string): boolean;
   /** The sealed copy of what was read. `complain` hears why one cannot be used. */
   openCopy(options: OfflineCopyOptions, complain: (event: string) => void): Promise<LocalCopy>;
+  membershipOf(group: string): ReturnType<typeof membershipOf>;
+  /** Undefined where it cannot be told. */
+  freeSpace(path: string): { readonly bytes: number; readonly files: number } | undefined;
+  /** Whether what was sealed in a folder opens. Throws `malformed` for a key that others could have read. */
+  sealState(place: { readonly folder: string; readonly seals: readonly string[] }): Promise<KeyringState>;
+  /** The way to the operator's side of a running server; undefined when none runs. Throws `forbidden` for the socket of another user. */
+  servedAdmin(socket: string): Promise<AdminTransport | undefined>;
   runChild(options: ChildOptions): Promise<ChildEnd>;
   /** Why the program did not end with 0; undefined when it did. */
   runHook(program: Program, folder: string): Promise<string | undefined>;
@@ -130,6 +140,14 @@ export function processWorld(version: string): CliWorld {
       const logger: Logger = { ...silent, warn: complain, error: complain };
       return openOfflineCopy(options, { files: createPrivateFiles(), clock: createClock(), random: createRandom(), logger, machine });
     },
+    membershipOf,
+    freeSpace,
+    async sealState({ folder, seals }) {
+      const deps = { files: createPrivateFiles(), clock: createClock(), random: createRandom() };
+      const places = { path: join(folder, "keyring.json"), nodePath: join(folder, "node.json") };
+      return (await openKeyring({ ...deps, ...places, providers: seals, dataExists: false })).state();
+    },
+    servedAdmin: async (socket) => (await reachSocket(socket))?.transport,
     runChild,
     runHook: (program, folder) => runHook(program, folder, hookTimeoutMs),
     stageFiles: (placements) => stageFiles(placements, createRandom()),
@@ -144,6 +162,20 @@ export function processWorld(version: string): CliWorld {
     },
     freshBytes: (count) => createRandom().bytes(count),
   };
+}
+
+/** Of the nearest folder that is there. */
+function freeSpace(path: string): { readonly bytes: number; readonly files: number } | undefined {
+  try {
+    for (let each = path; ; each = dirname(each)) {
+      if (!existsSync(each) && each !== dirname(each)) continue;
+      const { bavail, bsize, files, ffree } = statfsSync(each);
+      // Some file systems have no fixed number of files, and say 0 of 0.
+      return { bytes: bavail * bsize, files: files === 0 ? 1 : ffree };
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 const hookTimeoutMs = 60_000;

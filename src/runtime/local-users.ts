@@ -1,6 +1,7 @@
 /** Users and groups of this machine by name or number, and whose a socket is. */
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import { PosternError } from "../model/failures";
 
@@ -14,6 +15,19 @@ export function userIdOf(user: string): number {
 /** As `userIdOf`, from `/etc/group`. */
 export function groupIdOf(group: string): number {
   return idOf(group, "/etc/group", "a group of this machine");
+}
+
+/**
+ * Whether this process is in a group: `member`; `listed` when the group has its user and the process was started before that; `absent` when there is no such
+ * group on this machine.
+ */
+export function membershipOf(group: string): "root" | "member" | "listed" | "outside" | "absent" {
+  if (process.getuid?.() === 0) return "root";
+  const line = lineOf(group, "/etc/group");
+  if (line === undefined) return "absent";
+  const [, , id = "", members = ""] = line.split(":");
+  if (process.getgroups?.().includes(Number(id)) === true || process.getgid?.() === Number(id)) return "member";
+  return members.split(",").includes(userInfo().username) ? "listed" : "outside";
 }
 
 /** Gives a socket to whom it is for. It is nobody else's meanwhile: the mode comes last. Throws `malformed` where this process may not. */
@@ -40,12 +54,16 @@ export function ensureSocketFolder(path: string): void {
 
 function idOf(text: string, file: string, expected: string): number {
   if (/^\d{1,10}$/u.test(text)) return Number(text);
-  const line = readFileSync(file, "utf8")
-    .split("\n")
-    .find((each) => each.startsWith(`${text}:`));
+  const line = lineOf(text, file);
   const id = Number(line?.split(":")[2] ?? Number.NaN);
   if (!Number.isInteger(id)) throw wrong(text, expected);
   return id;
+}
+
+function lineOf(name: string, file: string): string | undefined {
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .find((each) => each.startsWith(`${name}:`));
 }
 
 function wrong(where: string, expected: string, cause?: unknown): PosternError {

@@ -3,6 +3,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Finding } from "../../src/cli/doctor/finding";
+import { selfSigned } from "../../src/crypto/certificate";
 import { type Installation, installBinary } from "../support/binary";
 
 setDefaultTimeout(60_000);
@@ -15,7 +17,7 @@ let home: string;
 let dev: Bun.Subprocess<"ignore", "pipe", "pipe">;
 let url = "";
 let login: readonly string[] = [];
-let arcTokens = "";
+let data = "";
 
 interface Ended {
   readonly code: number;
@@ -69,7 +71,7 @@ beforeAll(async () => {
   chmodSync(home, 0o700);
   const text = await startDev();
   url = found(text, /^# Postern +(\S+)/mu);
-  arcTokens = join(found(text, /^# Files +(\S+)/mu), "tokens");
+  data = found(text, /^# Files +(\S+)/mu);
   const arc = found(text, /^# arc +(\S+)/mu);
   const roots = found(text, /^export CONJUR_CERT_FILE=(\S+)/mu);
   const identity = [
@@ -78,7 +80,7 @@ beforeAll(async () => {
     "--identity-endpoint",
     `${arc}/metadata/identity/oauth2/token`,
     "--identity-tokens",
-    arcTokens,
+    join(data, "tokens"),
   ];
   const where = ["--url", url, "--account", "dev", "--login", "host/azure-apps/arc", "--service", "AzureAE1", "--ca-cert", roots];
   login = ["login", ...where, ...identity];
@@ -145,6 +147,48 @@ describe("with the server at hand", () => {
     const { code, out } = await run(["exec", "--yaml", `F: !var:file ${secret}`, "--", "sh", "-c", 'echo "$F"; kill -KILL $$']);
     expect(code).toBe(137);
     expect(existsSync(out.trim())).toBe(false);
+  });
+});
+
+describe("postern doctor", () => {
+  const findingsOf = async (words: readonly string[], more: Readonly<Record<string, string>> = {}) => {
+    const { code, out, err } = await run(["doctor", "--json", ...words], more);
+    expect(err).toBe("");
+    expect(out).not.toContain(secretText);
+    expect(out).not.toMatch(/eyJ[\w-]{8,}\.[\w-]{8,}/u);
+    const { findings }: { readonly findings: readonly Finding[] } = JSON.parse(out);
+    return { code, of: (check: string) => findings.find((each) => each.check === check) };
+  };
+
+  test("finds identity, line, login and operator well", async () => {
+    const { code, of } = await findingsOf(["--data", data]);
+    expect(code).toBe(0);
+    for (const check of ["identity endpoint", "identity", "dns", "tls", "clock", "login host/azure-apps/arc", "server on this machine"])
+      expect([check, of(check)?.state]).toEqual([check, "ok"]);
+  });
+
+  test("compares the token with the policy by the word of the server's operator", async () => {
+    const state = installation.folder("state-of-another");
+    chmodSync(state, 0o700);
+    const kept = readFileSync(join(home, ".local/state/postern/connection.json"), "utf8");
+    writeFileSync(join(state, "connection.json"), kept.replace("host/azure-apps/arc", "host/azure-apps/vm"), { mode: 0o600 });
+    const { code, of } = await findingsOf(["--state", state, "--data", data]);
+    const refused = of("login host/azure-apps/vm");
+    expect([code, refused?.state]).toEqual([1, "fail"]);
+    expect(refused?.details?.filter((line) => line.startsWith("✗"))).toEqual([
+      expect.stringMatching(/(resource-group|identity).*policy wants/u),
+    ]);
+    expect(refused?.details?.filter((line) => line.startsWith("✓")).join("\n")).toContain("subscription-id: policy wants");
+    expect(refused?.remedy).toMatch(/^postern why d-/u);
+  });
+
+  test("tells a certificate that nobody vouches for from a server that is away", async () => {
+    const other = join(home, "other.pem");
+    writeFileSync(other, selfSigned({ dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"], now: Date.now(), days: 2 }).certificatePem);
+    const login = { CONJUR_APPLIANCE_URL: url, CONJUR_ACCOUNT: "dev", CONJUR_AUTHN_LOGIN: "admin", CONJUR_AUTHN_API_KEY: "none" };
+    const { code, of } = await findingsOf([], { ...login, CONJUR_CERT_FILE: other });
+    expect([code, of("tls")?.state]).toEqual([1, "fail"]);
+    expect(of("tls")?.remedy).toContain("openssl s_client");
   });
 });
 

@@ -64,7 +64,7 @@ const doors: readonly RegExp[] = [
   /^runtime\/(clock|random|http-client|directory|socket-client|files|workers|logger|service-manager|line-sinks|local-users|machine-files|challenge-folder|child-process|secret-folder|placed-files)$/,
   /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
-  /^authenticators\/[^/]+\/machine-identity$/,
+  /^authenticators\/[^/]+\/(machine-identity|token-description)$/,
   /^fronts\/(registry|front|timestamp)$/,
   /^audit\/(audit-log|forwarding)$/,
   /^metrics\/metrics$/,
@@ -121,7 +121,7 @@ const onlyHere: readonly OnlyHere[] = [
     thing: "reveal()",
     pattern: /\.reveal\(/,
     where:
-      /^(fronts\/[^/]+\/wire\.ts|store\/(sealing|token-rows|memory-tokens)\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources|mounts\/(documents|keyed-values|tokens|token-[a-z]+|batch-tokens|wrapping|cubbyhole))\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|agent\/local-(caller|copy)\.ts|authenticators\/(oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
+      /^(fronts\/[^/]+\/wire\.ts|store\/(sealing|token-rows|memory-tokens)\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources|mounts\/(documents|keyed-values|tokens|token-[a-z]+|batch-tokens|wrapping|cubbyhole))\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|agent\/local-(caller|copy)\.ts|authenticators\/(azure\/token-description|oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
   },
   { thing: "a class", pattern: /(?<![.\w$])class\s+[A-Z]/, where: /^model\/(failures|secret-bytes)\.ts$/ },
   { thing: "a type assertion", pattern: /(?<![.\w$])as\s+(?!const\b)[\w"'{[(]/, where: /^model\// },

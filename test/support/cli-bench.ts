@@ -184,6 +184,10 @@ export function createCliBench(app: () => AdminApp): CliBench {
         files: createMemoryFiles(),
         remove: () => false,
         openCopy: () => Promise.reject(new Error("no copy here")),
+        membershipOf: () => "outside",
+        freeSpace: () => ({ bytes: 2 ** 30, files: 1000 }),
+        sealState: async () => ({ state: "uninitialised" }),
+        servedAdmin: async () => undefined,
         runChild: () => Promise.reject(new Error("no programs run here")),
         runHook: () => Promise.reject(new Error("no hooks run here")),
         stageFiles: () => {

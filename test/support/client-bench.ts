@@ -27,6 +27,7 @@ export async function createClientBench() {
   const state = join(folder, "state");
   const common = { clock, logger: createLogKeeper() };
   let isCut = false;
+  let serverAheadMs = 0;
   let seed = 40;
   let machine = "machine-1";
 
@@ -42,7 +43,17 @@ export async function createClientBench() {
           return (isCut ? dead : live).client;
         },
         get http() {
-          return (isCut ? dead : live).http;
+          const { http } = isCut ? dead : live;
+          // The listener says the real time, which is not that of the tests.
+          const date = new Date(clock.now() + serverAheadMs).toUTCString();
+          return {
+            ...http,
+            send: async (...[request, limits]: Parameters<typeof http.send>) => {
+              const url = isCut ? request.url.replace(connection.url, nowhere) : request.url;
+              const answer = await http.send({ ...request, url }, limits);
+              return { ...answer, headers: { ...answer.headers, date } };
+            },
+          };
         },
       };
     },
@@ -79,6 +90,11 @@ export async function createClientBench() {
     cut(next: boolean): void {
       isCut = next;
     },
+    /** The server's clock against that of this machine. */
+    skew(ms: number): void {
+      serverAheadMs = ms;
+    },
+    world,
     moveTo(other: string): void {
       machine = other;
     },

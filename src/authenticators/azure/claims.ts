@@ -81,7 +81,8 @@ function readResource(claim: unknown, check: "resource_id" | "host_resource_id",
   checks.fail(name, `${shown(claim)} ${parsed.problem}`);
 }
 
-function attributesOf(resource: AzureResourceId, subject: string): Readonly<Record<string, string>> {
+/** What annotations are compared with. */
+export function attributesOf(resource: AzureResourceId, subject: string): Readonly<Record<string, string>> {
   const identity = isUserAssignedIdentity(resource) ? { "user-assigned-identity": resource.name } : { "system-assigned-identity": subject };
   return { "subscription-id": resource.subscriptionId, "resource-group": resource.resourceGroup, ...identity };
 }

@@ -33,7 +33,8 @@ export function judgeToken(
   return { expiresAt: exp * 1000 };
 }
 
-function claimsOf(token: string): JsonObject | undefined {
+/** Undefined for what has not the form of a token. */
+export function claimsOf(token: string): JsonObject | undefined {
   const parts = token.split(".");
   if (parts.length !== 3) return undefined;
   const read = readJsonObject(Buffer.from(parts[1] ?? "", "base64url"));
