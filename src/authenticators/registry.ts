@@ -1,12 +1,13 @@
 /** The external authenticators there are: one line each. */
 
-import type { Authenticator, Clock, Directory, HttpClient, Logger, Random } from "../model/ports";
+import type { Authenticator, Clock, Directory, HttpClient, Logger, Random, SignedTokens } from "../model/ports";
 import { createAzureAuthenticator } from "./azure/azure";
 import { createGcpAuthenticator } from "./gcp/gcp";
 import { createIamAuthenticator } from "./iam/iam";
 import { createIssuers } from "./issuer";
 import { createIssuerMemory, type IssuerMemoryDeps } from "./issuer-memory";
 import { createJwtAuthenticator } from "./jwt/jwt";
+import { createSignedTokens } from "./jwt/signed-tokens";
 import { createLdapAuthenticator } from "./ldap/ldap";
 import { createOidcAuthenticator } from "./oidc/oidc";
 import { createOutgoing } from "./outgoing";
@@ -23,12 +24,20 @@ export interface AuthenticatorDeps {
   readonly memory?: Omit<IssuerMemoryDeps, "logger">;
 }
 
-/** Every external authenticator; its `type` is unique. They share one cache of issuers. */
-export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenticator[] {
+/** What can tell whether a proof is one. All of it shares one cache of issuers. */
+export interface Verifiers {
+  readonly authenticators: readonly Authenticator[];
+  readonly signedTokens: SignedTokens;
+}
+
+/** Every external authenticator; its `type` is unique. */
+export const createAuthenticators = (deps: AuthenticatorDeps): readonly Authenticator[] => createVerifiers(deps).authenticators;
+
+export function createVerifiers(deps: AuthenticatorDeps): Verifiers {
   const { memory, ...rest } = deps;
   const issuers = createIssuers(memory === undefined ? rest : { ...rest, memory: createIssuerMemory({ ...memory, logger: deps.logger }) });
   const outgoing = createOutgoing(deps.http);
-  return [
+  const authenticators = [
     createAzureAuthenticator({ issuers, logger: deps.logger }),
     createJwtAuthenticator({ issuers, mayLackIssuer: deps.jwtMayLackIssuer ?? false }),
     createGcpAuthenticator({ issuers }),
@@ -36,4 +45,5 @@ export function createAuthenticators(deps: AuthenticatorDeps): readonly Authenti
     createLdapAuthenticator({ directory: deps.directory, outgoing }),
     createOidcAuthenticator({ issuers, outgoing, random: deps.random }),
   ];
+  return { authenticators, signedTokens: createSignedTokens({ issuers }) };
 }

@@ -3,7 +3,7 @@
  */
 
 import type { ResourceId } from "../model/ids";
-import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, Store } from "../model/ports";
+import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, SignedTokens, Store } from "../model/ports";
 import { createAccounts } from "./accounts";
 import { createAuthenticatorRecords } from "./authenticator-records";
 import { createAuthenticators } from "./authenticators";
@@ -46,6 +46,7 @@ export interface BrokerDeps {
   /** Plans policies, off the serving thread too. */
   readonly planPolicy: (input: PlanInput) => Promise<PlanOutput>;
   readonly authenticators: readonly Authenticator[];
+  readonly signedTokens: SignedTokens;
   readonly settings: BrokerSettings;
 }
 
@@ -127,7 +128,18 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
   const factories = createHostFactories({ projection, gate, credentials, confinement: settings.hostFactoryConfinement ?? "related" });
   const accounts = createAccounts({ projection, gate, keyring, signers, credentials, hosts });
 
-  const paths = await createPaths({ projection, gate, store, keyring, clock, random, secrets, accountName: settings.pathAccount });
+  const paths = await createPaths({
+    projection,
+    gate,
+    store,
+    keyring,
+    clock,
+    random,
+    secrets,
+    accountName: settings.pathAccount,
+    meter,
+    signedTokens: deps.signedTokens,
+  });
 
   const broker: Broker = {
     paths,

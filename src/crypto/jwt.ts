@@ -24,6 +24,7 @@ export type KeyFamily = "RSA" | "P-256" | "P-384" | "P-521";
 
 /** A token in its parts, well-formed and not yet believed. */
 export interface Jwt {
+  /** Empty where it names none and need not. */
   readonly keyId: string;
   readonly algorithm: JwtAlgorithm;
   readonly claims: JsonObject;
@@ -85,7 +86,12 @@ const Jwks = v.object({ keys: v.pipe(v.array(v.unknown()), v.maxLength(maxKeys))
  * Fails the checks `token_size`, `token_form` (not three canonical base64url parts), `token_header`, `token_algorithm`, `token_key_id`, `token_type`,
  * `token_critical`, `token_nonce` (Microsoft's mark of tokens whose signature does not verify as sent) and `token_claims`.
  */
-export function parseJwt(token: SecretBytes, algorithms: readonly JwtAlgorithm[], checks: CheckList): Jwt {
+export function parseJwt(
+  token: SecretBytes,
+  algorithms: readonly JwtAlgorithm[],
+  checks: CheckList,
+  { mayLackKeyId = false }: { readonly mayLackKeyId?: boolean } = {},
+): Jwt {
   checks.expect(token.byteLength <= maxTokenBytes, "token_size", `${token.byteLength} bytes; at most ${maxTokenBytes}`);
   const bytes = token.reveal();
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
@@ -100,7 +106,7 @@ export function parseJwt(token: SecretBytes, algorithms: readonly JwtAlgorithm[]
   checks.pass("token_form");
 
   const protectedHeader = readPart(header, "token_header", checks);
-  const { keyId, algorithm } = judgeHeader(protectedHeader, algorithms, checks);
+  const { keyId, algorithm } = judgeHeader(protectedHeader, { algorithms, mayLackKeyId }, checks);
   const claims = readPart(payload, "token_claims", checks);
   return { keyId, algorithm, claims, signedBytes: bytes.subarray(0, second), signature };
 }
@@ -176,6 +182,27 @@ export function readKeySet(document: unknown): KeySet | undefined {
   return keys;
 }
 
+const familyOfCurve: Readonly<Record<string, KeyFamily>> = { prime256v1: "P-256", secp384r1: "P-384", secp521r1: "P-521" };
+
+/** The public key of a PEM text, or of the certificate in one, under a name of the caller's. Undefined for what is none, or is too weak or too large. */
+export function readPublicKey(pem: string, keyId: string): VerificationKey | undefined {
+  const key = fromPem(pem);
+  if (key === undefined) return undefined;
+  const family = key.asymmetricKeyType === "ec" ? familyOfCurve[key.asymmetricKeyDetails?.namedCurve ?? ""] : "RSA";
+  if (family === undefined || (family === "RSA" && (key.asymmetricKeyType !== "rsa" || !isStrong(key)))) return undefined;
+  return { keyId, family, material: key.export({ format: "der", type: "spki" }).toString("base64url"), key };
+}
+
+function fromPem(pem: string): KeyObject | undefined {
+  // A private key would give its public half: who pastes one here must hear of it.
+  if (!/^\s*-----BEGIN (?:RSA )?(?:PUBLIC KEY|CERTIFICATE)-----/.test(pem)) return undefined;
+  try {
+    return createPublicKey(pem);
+  } catch {
+    return undefined;
+  }
+}
+
 /** SHA-256 of the token's exact text: for remembering that this text was verified, never for recognising an identity. */
 export function tokenDigest(token: SecretBytes): string {
   return hash("sha256", token.reveal(), "base64url");
@@ -212,14 +239,15 @@ function imported(jwk: Readonly<Record<string, string>>): KeyObject | undefined 
 
 function judgeHeader(
   header: JsonObject,
-  algorithms: readonly JwtAlgorithm[],
+  { algorithms, mayLackKeyId }: { readonly algorithms: readonly JwtAlgorithm[]; readonly mayLackKeyId: boolean },
   checks: CheckList,
 ): { keyId: string; algorithm: JwtAlgorithm } {
   const algorithm = algorithms.find((allowed) => allowed === header.alg);
   if (algorithm === undefined) checks.fail("token_algorithm", `${shown(header.alg)}; allowed: ${algorithms.join(", ")}`);
   checks.pass("token_algorithm", algorithm);
-  const keyId = header.kid;
-  if (typeof keyId !== "string" || keyId === "" || keyId.length > maxKeyIdLength) checks.fail("token_key_id", "kid is not a name");
+  const keyId = header.kid === undefined && mayLackKeyId ? "" : header.kid;
+  const isName = typeof keyId === "string" && (keyId !== "" || header.kid === undefined) && keyId.length <= maxKeyIdLength;
+  if (!isName) checks.fail("token_key_id", "kid is not a name");
   checks.pass("token_key_id", keyId);
   checks.expect(isJwtType(header.typ), "token_type", `typ ${shown(header.typ)}`);
   if (Object.hasOwn(header, "crit")) checks.fail("token_critical", "demands extensions by crit");

@@ -8,6 +8,7 @@ import type { TokenStore } from "./token-store";
 import type { AuditRecord, Change, Check, Commit, Instant, Revision, RowsChanged } from "./types";
 
 export type * from "./outbound-ports";
+export type * from "./signed-tokens";
 export type * from "./token-store";
 
 export interface Clock {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type AuditTrail, createAuditLog } from "../audit/audit-log";
 import { createForwarding } from "../audit/forwarding";
-import { createAuthenticators } from "../authenticators/registry";
+import { createVerifiers } from "../authenticators/registry";
 import type { Config, ListenerSettings } from "../config/config";
 import { createDecisionIds } from "../core/decisions";
 import { unpackPlan } from "../core/policy/parcel";
@@ -129,7 +129,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       if (store.acceptedRollback === true) await audit.append(rollbackRecord(store.position().revision, clock, random));
       return observeStore(store, metrics);
     },
-    authenticators: createAuthenticators({
+    ...createVerifiers({
       memory: { keyring, files, path: places.issuers },
       http: observeHttp(plainHttp, metrics),
       directory: createDirectory({ allowOutbound: config.allowOutbound, extraRoots }),

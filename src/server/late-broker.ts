@@ -86,6 +86,15 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get tokenRoles() {
       return paths().tokenRoles;
     },
+    get approle() {
+      return paths().approle;
+    },
+    get userpass() {
+      return paths().userpass;
+    },
+    get jwt() {
+      return paths().jwt;
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { type PlanInput, type PlanOutput, planPolicy } from "../../src/core/poli
 import { PosternError } from "../../src/model/failures";
 import type { AccountName, RoleId } from "../../src/model/ids";
 import { parseAccount, parseRoleId } from "../../src/model/ids";
-import type { Attestation, Authenticator, Clock, Keyring, Random } from "../../src/model/ports";
+import type { Attestation, Authenticator, Clock, Keyring, Random, SignedTokens } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
 import type { AuditRecord, Caller, RequestContext, RowsChanged } from "../../src/model/types";
 import { createFactsOnlyStore, type FactsOnlyStore } from "./facts-only-store";
@@ -78,6 +78,8 @@ export interface HouseOptions {
   /** One that was used already is opened again. */
   readonly store?: FactsOnlyStore;
   readonly keyring?: Keyring;
+  /** Absent: no signature is believed. */
+  readonly signedTokens?: SignedTokens;
   /** In place of planning at once, in this thread. */
   readonly planPolicy?: (input: PlanInput) => Promise<PlanOutput>;
   /** Wants to know which rows a change touched. */
@@ -85,6 +87,12 @@ export interface HouseOptions {
   /** Where others tell the time by it too. */
   readonly clock?: TestClock;
 }
+
+const noSignedTokens: SignedTokens = {
+  algorithms: [],
+  problem: () => undefined,
+  verify: () => Promise.reject(new PosternError({ code: "unauthenticated", because: "signature" })),
+};
 
 export async function createHouse(options: HouseOptions = {}): Promise<House> {
   const clock = options.clock ?? createTestClock();
@@ -109,6 +117,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     offload: { run: () => Promise.reject(new Error("nothing is offloaded here")) },
     planPolicy: options.planPolicy ?? (async (input) => planPolicy(input)),
     authenticators: options.authenticators ?? [],
+    signedTokens: options.signedTokens ?? noSignedTokens,
     settings: {
       signature: "EdDSA",
       userSessionSeconds: 480,

@@ -5,15 +5,20 @@
  * Operations take the caller and what they are about to do at which path (`PathAccess`); the gate judges that by the rules the caller carries.
  */
 
+import type { AppRoleOperations } from "./approle-method";
+import type { JwtOperations } from "./jwt-method";
 import type { KeyedMetadataOperations } from "./keyed-metadata";
 import type { KeyedSecretOperations } from "./keyed-secrets";
 import type { MountOperations } from "./mounts";
 import type { PathPolicyOperations } from "./path-policies";
 import type { TokenOperations } from "./token-operations";
 import type { TokenRoleOperations } from "./token-roles";
+import type { UserpassOperations } from "./userpass-method";
 import type { VariableOperations } from "./variables";
 
 export type * from "../../model/paths";
+export type * from "./approle-method";
+export type * from "./jwt-method";
 export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";
 export type * from "./mounts";
@@ -21,6 +26,7 @@ export type { PathPolicy, PathPolicyOperations } from "./path-policies";
 export type * from "./token-operations";
 export type { TokenParameters, TokenParametersChange } from "./token-parameters";
 export type { TokenRole, TokenRoleChange, TokenRoleOperations } from "./token-roles";
+export type * from "./userpass-method";
 
 export interface PathOperations {
   readonly mounts: MountOperations;
@@ -32,4 +38,7 @@ export interface PathOperations {
   readonly variables: VariableOperations;
   readonly tokens: TokenOperations;
   readonly tokenRoles: TokenRoleOperations;
+  readonly approle: AppRoleOperations;
+  readonly userpass: UserpassOperations;
+  readonly jwt: JwtOperations;
 }

@@ -1,18 +1,23 @@
 /** Binds what is done by path to what it needs. No logic of its own. */
 
-import type { Clock, Keyring, Random, Store } from "../../model/ports";
+import type { Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
 import type { RequestContext } from "../../model/types";
 import { administratorOf } from "../administrator";
 import type { Gate } from "../gate";
 import type { Projection } from "../projection";
 import type { Secrets } from "../secrets";
+import { createAppRoleMethod } from "./approle-method";
 import { createDocuments } from "./documents";
+import { createJwtMethod } from "./jwt-method";
 import { assertNothingBelow, createKeyedMetadata, removalOfMount } from "./keyed-metadata";
 import { createKeyedPlaces, type KeyedPlaces, keyed } from "./keyed-places";
 import { createKeyedSecrets } from "./keyed-secrets";
+import { createMethodLogins } from "./method-logins";
 import { createMounts } from "./mounts";
 import type { PathOperations } from "./operations";
 import { createPathPolicies } from "./path-policies";
+import { createSecretIds } from "./secret-ids";
+import { createUserpassMethod } from "./userpass-method";
 import { createVariables } from "./variables";
 
 export interface Paths extends PathOperations {
@@ -38,19 +43,24 @@ export interface PathsDeps {
   readonly secrets: Pick<Secrets, "read" | "write">;
   /** The account behind the paths; absent: the only one there is. */
   readonly accountName: string | undefined;
+  readonly signedTokens: SignedTokens;
+  readonly meter: Meter;
 }
 
 export async function createPaths(deps: PathsDeps): Promise<Paths> {
-  const { projection, gate, store, secrets, clock, random, keyring, accountName } = deps;
+  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens } = deps;
   const documents = createDocuments(store);
   const mounts = createMounts({ projection, gate, documents, random, accountName });
   const policies = createPathPolicies({ projection, gate, documents, mounts });
   const places = createKeyedPlaces({ mounts, documents });
   mounts.onBegin((graph, mount) => mount.type === keyed && assertNothingBelow(graph, mount.path, places));
   mounts.onEnd({ changes: (graph, mount) => (mount.type === keyed ? removalOfMount(graph, mount.path, places) : []) });
-  const ledger = await createTokenLedger(store.tokens, clock.now());
+  const secretIds = createSecretIds(store.tokens);
+  const ledger = await createTokenLedger(store.tokens, clock.now(), secretIds.takes);
   const tokens = createTokens({ projection, mounts, policies, ledger, store: store.tokens, keyring, random });
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
+  const logins = createMethodLogins({ projection, gate, mounts, tokens, meter });
+  const method = { projection, gate, documents, mounts, tokens, logins };
   return {
     keeping: places.keeping,
     mounts,
@@ -60,6 +70,9 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     variables: createVariables({ projection, gate, mounts, secrets }),
     tokens: createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }),
     tokenRoles,
+    approle: createAppRoleMethod({ ...method, secretIds, random }),
+    userpass: createUserpassMethod(method),
+    jwt: createJwtMethod({ ...method, signedTokens }),
     async createRootToken(ttlSeconds, context) {
       const account = mounts.account(projection.graph());
       projection.assertSound(account);

@@ -77,7 +77,12 @@ export interface TokenLedger {
 
 const sweptAtOnce = 1000;
 
-export async function createTokenLedger(store: TokenStore, now: Instant): Promise<TokenLedger> {
+/** `takes`: whether a record that was kept in the same place is somebody else's, who then has it. */
+export async function createTokenLedger(
+  store: TokenStore,
+  now: Instant,
+  takes: (record: TokenRecord) => boolean = () => false,
+): Promise<TokenLedger> {
   const byDigest = new Map<string, StoredToken>();
   const digestOf = new Map<string, string>();
   const children = new Map<string, Set<string>>();
@@ -123,7 +128,7 @@ export async function createTokenLedger(store: TokenStore, now: Instant): Promis
     await store.write(digests.map((digest): TokenStep => ({ step: "remove", digest })));
   }
 
-  for await (const page of store.load(now)) for (const record of page) remember(tokenOf(record));
+  for await (const page of store.load(now)) for (const record of page) if (!takes(record)) remember(tokenOf(record));
 
   return {
     live,

@@ -231,7 +231,7 @@ export function createTokens(deps: TokensDeps): Tokens {
         policies: [...names],
         path,
         meta: { ...meta },
-        displayName: `${displayNameOf(mount.path.slice("auth/".length))}-${grant.displayName}`,
+        displayName: [displayNameOf(mount.path.slice("auth/".length)), grant.displayName].filter((part) => part !== "").join("-"),
         isOrphan: true,
         createdAt: now,
         creationTtlSeconds: seconds,

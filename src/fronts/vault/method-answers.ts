@@ -1,0 +1,29 @@
+/** What the routes of all methods do alike. */
+
+import { PosternError } from "../../model/failures";
+import { SecretBytes } from "../../model/secret-bytes";
+import type { Call } from "./engine";
+import type { Fields } from "./fields";
+import type { Answer } from "./wire";
+
+/** Names of roles and users. Source: Vault 1.19, sdk/framework (GenericNameRegex). */
+const methodName = /^\w(?:[\w.-]{0,254}\w)?$/;
+
+/** The name in the path, in lower case. Throws `unsupported` for what no role can be called: the path is then none. */
+export function nameIn({ parameters: [name = ""] }: Call): string {
+  if (!methodName.test(name)) throw new PosternError({ code: "unsupported", what: "path" });
+  return name.toLowerCase();
+}
+
+/** A text that nobody may print; undefined when it is absent or empty. */
+export function secretField(fields: Fields, name: string): SecretBytes | undefined {
+  const text = fields.text(name) ?? "";
+  return text === "" ? undefined : SecretBytes.ofText(text);
+}
+
+export function listAnswer(keys: readonly string[]): Answer {
+  if (keys.length === 0) throw new PosternError({ code: "not_found", target: "keys" });
+  return { data: { keys } };
+}
+
+export const warningsAnswer = (warnings: readonly string[]): Answer => (warnings.length === 0 ? {} : { warnings });
