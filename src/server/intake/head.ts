@@ -15,9 +15,9 @@ const carriageReturn = 0x0d;
 /** Longer numbers are no length of anything, and would lose digits. */
 const contentLength = /^\d{1,15}$/;
 
-/** Anything that no line has, half a line's end among it. */
-const notInLine = /[^\t -~\u0080-\u00ff]/;
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** By byte: whether it may stand in a line, and in a token. A table, because this looks at every byte, and expressions took a quarter of a request's time. */
+const inLine = tableOf(/[\t -~\u0080-\u00ff]/);
+const inToken = tableOf(/[!#$%&'*+.^_`|~0-9A-Za-z-]/);
 const version = /^HTTP\/\d\.\d$/;
 
 export interface RequestHead {
@@ -48,7 +48,7 @@ export function readHead(text: string): RequestHead | NoRequest {
   const lines = text.split("\r\n");
   const first = lines[0] ?? "";
   const [method = "", target = "", protocol = "", more] = first.split(" ");
-  if (more !== undefined || notInLine.test(first) || !token.test(method) || target === "" || !version.test(protocol)) return malformed;
+  if (more !== undefined || !consistsOf(inLine, first) || !isToken(method) || target === "" || !version.test(protocol)) return malformed;
   if (method.length > maxMethodLength) return { refused: 501 };
   if (target.length > maxTargetBytes) return { refused: 414 };
   if (protocol !== "HTTP/1.1" && protocol !== "HTTP/1.0") return { refused: 505 };
@@ -72,11 +72,11 @@ function readHeaders(lines: readonly string[], { method, target, isFirstVersion 
   let isKept = !isFirstVersion;
   for (let index = 1; index < lines.length; index += 1) {
     const line = lines[index] ?? "";
-    if (notInLine.test(line)) return malformed;
+    if (!consistsOf(inLine, line)) return malformed;
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(0, colon)).toLowerCase();
     // Also what continues the line before it, and a blank before the colon: neither is a token.
-    if (!token.test(name)) return malformed;
+    if (!isToken(name)) return malformed;
     const value = withoutBlanks(line, colon + 1);
     switch (name) {
       case "content-length":
@@ -108,6 +108,17 @@ function readHeaders(lines: readonly string[], { method, target, isFirstVersion 
   const body = coding === undefined ? Number(length ?? 0) : "chunked";
   return { method, target, headers, host, body, expectsContinue: expectation !== undefined && !isFirstVersion, isKept };
 }
+
+function tableOf(each: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, code) => (each.test(String.fromCharCode(code)) ? 1 : 0));
+}
+
+function consistsOf(table: Uint8Array, text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) if (table[text.charCodeAt(at)] !== 1) return false;
+  return true;
+}
+
+const isToken = (text: string): boolean => text !== "" && consistsOf(inToken, text);
 
 /** The rest of a line without the blanks and tabs around it, and none of the characters that `trim` would take beside them. */
 function withoutBlanks(line: string, from: number): string {
