@@ -55,6 +55,16 @@ export function stateFolderOf(io: CliIo, { state }: LoginChoice): string {
   return state === undefined ? stateFolder(io.environment, process.platform) : resolve(io.folder, state);
 }
 
+/** The same; undefined where no folder can be meant. */
+export function possibleStateFolder(io: CliIo, choice: LoginChoice): string | undefined {
+  try {
+    return stateFolderOf(io, choice);
+  } catch (error) {
+    if (failureOf(error).because !== "usage") throw error;
+    return undefined;
+  }
+}
+
 /** The connection of the environment before the one that was kept. Throws `unauthenticated` when there is neither. */
 export function openLogin(io: CliIo, world: CliWorld, choice: LoginChoice): LoggedIn {
   const named = connectionOfEnvironment(io.environment, (path) => Buffer.from(io.readFile(resolve(io.folder, path))).toString("utf8"));

@@ -29,6 +29,7 @@ export interface FileSystem {
 const defaultMaxBytes = 1 << 20;
 const othersAny = 0o077;
 const othersWrite = 0o022;
+const groupWrite = 0o020;
 const beyondGroupRead = 0o037;
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } = nodeFs.constants;
 // Windows has neither of the two. O_NONBLOCK keeps the opening of a FIFO from waiting for a writer.
@@ -153,8 +154,11 @@ function requirePrivate(path: string, stats: Stats, options: ReadOptions): void 
   if (!stats.isFile()) throw notPrivate(path, "a regular file");
   if (isWindows()) return;
   if (options.anyOwner !== true && !isOwn(stats) && stats.uid !== 0) throw notPrivate(path, "a file of this user or root");
-  const forbidden = options.readableByOthers === true ? othersWrite : options.readableByGroup === true ? beyondGroupRead : othersAny;
-  if ((stats.mode & forbidden) !== 0) throw notPrivate(path, "a file closed to group and others (mode 0600 or 0400)");
+  const open = isOfPrivateGroup(stats) ? othersWrite & ~groupWrite : othersWrite;
+  const forbidden = options.readableByOthers === true ? open : options.readableByGroup === true ? beyondGroupRead : othersAny;
+  if ((stats.mode & forbidden) === 0) return;
+  const closed = "a file closed to group and others (mode 0600 or 0400)";
+  throw notPrivate(path, options.readableByOthers === true ? "a file that group and others cannot write (mode 0644 or less)" : closed);
 }
 
 function writeAll(fs: FileSystem, descriptor: number, bytes: Uint8Array, position: number | null = null): void {
@@ -181,6 +185,14 @@ function unlinkIfPresent(fs: FileSystem, path: string): void {
   } catch (cause) {
     if (codeOf(cause) !== "ENOENT") throw cause;
   }
+}
+
+/**
+ * A group that is its user's alone: where each user has one, new files are writable by it (umask 0002), which opens them to nobody. They have the user's own
+ * number, as pam_umask(8) takes them to; root's is no such group.
+ */
+function isOfPrivateGroup({ uid, gid }: Stats): boolean {
+  return gid === uid && uid !== 0 && uid === process.getuid?.() && gid === process.getgid?.();
 }
 
 function isOwn(stats: Stats): boolean {

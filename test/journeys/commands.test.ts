@@ -1,11 +1,11 @@
 /** The shipped program as people and scripts use it: logged in by a machine's identity at a server of its own, which then goes away. */
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Finding } from "../../src/cli/doctor/finding";
 import { selfSigned } from "../../src/crypto/certificate";
-import { type Installation, installBinary } from "../support/binary";
+import { execute, type Installation, installBinary } from "../support/binary";
 
 setDefaultTimeout(60_000);
 
@@ -189,6 +189,62 @@ describe("postern doctor", () => {
     const { code, of } = await findingsOf([], { ...login, CONJUR_CERT_FILE: other });
     expect([code, of("tls")?.state]).toEqual([1, "fail"]);
     expect(of("tls")?.remedy).toContain("openssl s_client");
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)("a user without rights", () => {
+  const user = 3001;
+  let own: string;
+
+  beforeAll(() => {
+    own = installation.folder("user");
+    mkdirSync(join(own, ".local/state/postern"), { recursive: true });
+    writeFileSync(join(own, "secrets.yml"), "A: text\n");
+    const kept = readFileSync(join(home, ".local/state/postern/connection.json"));
+    writeFileSync(join(own, ".local/state/postern/connection.json"), kept, { mode: 0o600 });
+    expect(Bun.spawnSync(["chown", "-R", `${user}:${user}`, own]).exitCode).toBe(0);
+  });
+
+  function as(words: readonly string[], group = user): Ended {
+    const drop = ["setpriv", "--reuid", String(user), "--regid", String(group), "--clear-groups"];
+    const { code, stdout, stderr } = execute([...drop, installation.binary, ...words], { cwd: own, env: { HOME: own } });
+    return { code: code ?? -1, out: stdout, err: stderr };
+  }
+
+  test("is told that the agent's challenges are not for them, and the command that mends it", () => {
+    const { code, out } = as(["doctor", "--json"]);
+    const { findings }: { readonly findings: readonly Finding[] } = JSON.parse(out);
+    expect([code, findings.find(({ check }) => check === "identity")]).toMatchObject([
+      1,
+      {
+        state: "fail",
+        found: expect.stringContaining("challenge_file_not_permitted"),
+        remedy: expect.stringContaining("usermod -aG himds"),
+      },
+    ]);
+    expect(findings.find(({ check }) => check === "login host/azure-apps/arc")).toMatchObject({ state: "unknown" });
+  });
+
+  test("may have a secrets.yml that their own group writes, where that group is nobody else's", () => {
+    const file = join(own, "secrets.yml");
+    chmodSync(file, 0o664);
+    expect(as(["exec", "--", "printenv", "A"])).toEqual({ code: 0, out: "text\n", err: "" });
+    chownSync(file, user, user + 1);
+    expect(as(["exec", "--", "printenv", "A"])).toMatchObject({ code: 1, out: "", err: expect.stringContaining("cannot write") });
+    chownSync(file, user, user);
+    expect(as(["exec", "--", "printenv", "A"], user + 1)).toMatchObject({ code: 1, out: "" });
+    chmodSync(file, 0o666);
+    expect(as(["exec", "--", "printenv", "A"])).toMatchObject({ code: 1, out: "" });
+  });
+
+  test("writes nowhere but in folders of their own", () => {
+    writeFileSync(join(own, "t.tmpl"), "x\n", { mode: 0o644 });
+    chownSync(join(own, "t.tmpl"), user, user);
+    expect(as(["render", "--template", `t.tmpl:${join(own, "out")}`])).toMatchObject({ code: 0, out: `wrote ${join(own, "out")}\n` });
+    expect(as(["render", "--template", `t.tmpl:${join(own, "out")}`, "--owner", "0"])).toMatchObject({ code: 1, out: "" });
+    const theirs = installation.folder("of-others");
+    expect(as(["render", "--template", `t.tmpl:${join(theirs, "out")}`])).toMatchObject({ code: 1, out: "" });
+    expect(readdirSync(own).filter((name) => name.includes(".postern-"))).toEqual([]);
   });
 });
 

@@ -30,12 +30,8 @@ export async function createAgentHouse() {
   }
 
   let starts = 8;
-
-  /** `more` is text of the file after the common part; `$folder` is the folder. */
-  async function start(more: string, log = createLogKeeper()): Promise<RunningAgent> {
-    const text = `
-data = "${folder}/data"
-[primary]
+  /** Whom an agent here asks, and who it is. */
+  const settings = `[primary]
 url = "${primary.listener.url}"
 account = "acme"
 service = "${service}"
@@ -43,7 +39,11 @@ service = "${service}"
 source = "arc"
 endpoint = "${simulator.machine(machineName).url}/metadata/identity/oauth2/token"
 tokens_folder = "${simulator.tokensFolder}"
-${more.replaceAll("$folder", folder)}`;
+`;
+
+  /** `more` is text of the file after the common part; `$folder` is the folder. */
+  async function start(more: string, log = createLogKeeper()): Promise<RunningAgent> {
+    const text = `data = "${folder}/data"\n${settings}${more.replaceAll("$folder", folder)}`;
     // Tables come after plain keys.
     const plain = /^(?:seal|https_proxy) = .*$/mu.exec(text)?.[0];
     const ordered = plain === undefined ? text : `${plain}\n${text.replace(plain, "")}`;
@@ -56,6 +56,7 @@ ${more.replaceAll("$folder", folder)}`;
     simulator,
     primary,
     folder,
+    settings,
     start,
     bySocket:
       (app: string): Ask =>

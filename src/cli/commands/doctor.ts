@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { version } from "../../../package.json";
 import { adminSocketPath } from "../../client/client";
 import { type AgentConfig, loadAgentConfig } from "../../config/agent";
-import type { Connection } from "../../config/connection";
+import { type Connection, socketUrl } from "../../config/connection";
 import { failureOf } from "../../model/failures";
 import { choiceOf, createClientCommand, loginOf, withSocketOptions } from "../client-command";
 import { type Cli, onRun, optionOf } from "../command";
@@ -15,7 +15,7 @@ import { machineFindings } from "../doctor/machine";
 import { lineFindings, loginFinding } from "../doctor/server";
 import { exitCodes } from "../exit-codes";
 import type { CliIo } from "../io";
-import { openConnection, stateFolderOf } from "../session";
+import { openConnection, possibleStateFolder } from "../session";
 
 const usualAgentFile = "/etc/postern/agent.toml";
 const usualData = "/var/lib/postern";
@@ -47,7 +47,7 @@ export function doctorCommand(cli: Cli): Command {
         world,
         version,
         platform: `${process.platform} ${process.arch}`,
-        state: stateOf(command, io),
+        state: possibleStateFolder(io, choiceOf(command)),
         agent: agent.config,
         adminSocket,
       })),
@@ -110,42 +110,56 @@ function agentOf(command: Command, io: CliIo): Named<AgentConfig> {
   }
 }
 
-function connectionsOf(
-  command: Command,
-  cli: Cli,
-  agent: AgentConfig | undefined,
-): { readonly findings: readonly Finding[]; readonly connections: readonly Connection[] } {
-  const ofAgent = agent === undefined ? [] : connectionsOfAgent(agent, cli.io);
+interface Connections {
+  readonly findings: readonly Finding[];
+  readonly connections: readonly Connection[];
+}
+
+function connectionsOf(command: Command, cli: Cli, agent: AgentConfig | undefined): Connections {
+  const ofAgent = agent === undefined ? nothing : connectionsOfAgent(agent, cli.io);
+  const own = ownConnection(command, cli, ofAgent.connections.length > 0);
+  return { findings: [...own.findings, ...ofAgent.findings], connections: [...own.connections, ...ofAgent.connections] };
+}
+
+const nothing: Connections = { findings: [], connections: [] };
+
+function ownConnection(command: Command, { io, world }: Cli, hasOthers: boolean): Connections {
   try {
-    return { findings: [], connections: [loginOf(command, cli.io, cli.world).connection, ...ofAgent] };
+    return { findings: [], connections: [loginOf(command, io, world).connection] };
   } catch (error) {
     const failure = failureOf(error);
-    if (failure.code !== "not_found" && failure.code !== "malformed") throw error;
-    if (failure.because === "usage" && optionOf(command, "socket") !== undefined) throw error;
-    const found = failure.code === "not_found" ? "nobody is logged in as this user" : `${failure.where}: expected ${failure.expected}`;
-    const state = failure.code === "not_found" && ofAgent.length > 0 ? "ok" : "warn";
-    return {
-      findings: [{ check: "login", state, found, ...(state === "ok" ? {} : { remedy: "postern login --help" }) }],
-      connections: ofAgent,
-    };
+    if (failure.code === "not_found") {
+      const found = "nobody is logged in as this user";
+      const state = hasOthers ? ({ state: "ok" } as const) : ({ state: "warn", remedy: "postern login --help" } as const);
+      return { findings: [{ check: "login", found, ...state }], connections: [] };
+    }
+    if (failure.code !== "malformed" || optionOf(command, "socket") !== undefined) throw error;
+    const found = `${failure.where}: expected ${failure.expected}`;
+    return { findings: [{ check: "login", state: "fail", found, remedy: "postern login --help" }], connections: [] };
   }
 }
 
 /** As the agent logs in for each app, and each app's socket. */
-function connectionsOfAgent({ primary, identity, proxy, apps }: AgentConfig, io: CliIo): readonly Connection[] {
+function connectionsOfAgent({ primary, identity, proxy, apps }: AgentConfig, io: CliIo): Connections {
   const { url, account, service, audience, caFile } = primary;
-  const roots = caFile === undefined ? undefined : Buffer.from(io.readFile(caFile)).toString("utf8");
-  const common = {
-    url,
-    account,
-    ...(roots === undefined ? {} : { roots }),
-    ...(proxy.https === undefined ? {} : { httpsProxy: proxy.https }),
-  };
-  const asApps = apps.map(({ role }): Connection => ({ ...common, login: role, proof: { kind: "azure", service, audience, identity } }));
   const sockets = apps.flatMap(({ role, socket }): readonly Connection[] =>
-    socket === undefined ? [] : [{ url: "http://localhost", account, login: role, proof: { kind: "socket", path: socket.path } }],
+    socket === undefined ? [] : [{ url: socketUrl, account, login: role, proof: { kind: "socket", path: socket.path } }],
   );
-  return [...asApps, ...sockets];
+  try {
+    const roots = caFile === undefined ? undefined : Buffer.from(io.readFile(caFile)).toString("utf8");
+    const certificates = roots === undefined ? {} : { roots };
+    const common = { url, account, ...certificates, ...(proxy.https === undefined ? {} : { httpsProxy: proxy.https }) };
+    const asApps = apps.map(({ role }): Connection => ({ ...common, login: role, proof: { kind: "azure", service, audience, identity } }));
+    return { findings: [], connections: [...asApps, ...sockets] };
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.code !== "malformed") throw error;
+    const found = `${failure.where}: expected ${failure.expected}`;
+    return {
+      findings: [{ check: "tls", state: "fail", found, cause: "the agent's 'ca' cannot be read", remedy: `ls -l ${failure.where}` }],
+      connections: sockets,
+    };
+  }
 }
 
 function byPlace(connections: readonly Connection[]): readonly (readonly [Connection, ...Connection[]])[] {
@@ -158,13 +172,4 @@ function byPlace(connections: readonly Connection[]): readonly (readonly [Connec
     else group.push(connection);
   }
   return [...groups.values()];
-}
-
-function stateOf(command: Command, io: CliIo): string | undefined {
-  try {
-    return stateFolderOf(io, choiceOf(command));
-  } catch (error) {
-    if (failureOf(error).because !== "usage") throw error;
-    return undefined;
-  }
 }

@@ -43,6 +43,8 @@ export function loginCommand(cli: Cli): Command {
   return onRun(command, cli, async ({ io, print }) => {
     const folder = stateFolderOf(io, choiceOf(command));
     const socket = optionOf(command, "socket");
+    if (socket !== undefined && ["url", "service", "keyFile", "caCert", "httpsProxy"].some((name) => optionOf(command, name) !== undefined))
+      throw usage("--socket", "--account and --login alone beside it");
     const [connection, kept] = socket === undefined ? await serverConnections(command, cli) : same(socketConnection(command, io, socket));
     const login = await keepLogin(connection, kept, cli.world, folder);
     const { receivedAt, lifetimeMs } = await login.session();

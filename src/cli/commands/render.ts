@@ -11,7 +11,7 @@ import { exitCodes } from "../exit-codes";
 import type { CliIo } from "../io";
 import { openPendingReloads } from "../pending-reloads";
 import { type Rendered, type RenderingOptions, renderOnce } from "../rendering";
-import { stateFolderOf } from "../session";
+import { possibleStateFolder } from "../session";
 
 const example = `postern render --template app.conf.tmpl:/etc/app/app.conf --owner app --mode 0640
 postern render -f /etc/postern/render.toml --wait 10m              # at boot, until the server answers
@@ -62,7 +62,8 @@ export function renderCommand(cli: Cli): Command {
       world,
       files,
       reading: { login, notice, ...(offline === undefined ? {} : { offline }) },
-      pending: openPendingReloads(world.files, stateOf(command, io)),
+      // Without a place for it, a hook that failed is not remembered.
+      pending: openPendingReloads(world.files, possibleStateFolder(io, choiceOf(command))),
     };
     const waitMs = waitOf(command);
     if (watchMs === undefined) report(run, await renderPatiently(options, waitMs, (ms) => world.pause(ms).then(() => true)));
@@ -73,16 +74,6 @@ export function renderCommand(cli: Cli): Command {
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
-}
-
-/** Without a place for it, a hook that failed is not remembered. */
-function stateOf(command: Command, io: CliIo): string | undefined {
-  try {
-    return stateFolderOf(io, choiceOf(command));
-  } catch (error) {
-    if (failureOf(error).because !== "usage") throw error;
-    return undefined;
-  }
 }
 
 function filesOf(command: Command, io: CliIo): readonly RenderedFile[] {

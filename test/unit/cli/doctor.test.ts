@@ -6,7 +6,6 @@ import type { CliWorld } from "../../../src/cli/world";
 import type { Connection } from "../../../src/config/connection";
 import { PosternError } from "../../../src/model/failures";
 import { machineName } from "../../support/agent-house";
-import { service } from "../../support/azure-house";
 import { createClientBench } from "../../support/client-bench";
 
 const bench = await createClientBench();
@@ -21,16 +20,7 @@ beforeEach(async () => {
 
 const well: Partial<CliWorld> = { membershipOf: () => "member" };
 const agentFile = "/etc/postern/agent.toml";
-const agentText = `
-[primary]
-url = "${primary.listener.url}"
-account = "acme"
-service = "${service}"
-[identity]
-source = "arc"
-endpoint = "${house.simulator.machine(machineName).url}/metadata/identity/oauth2/token"
-tokens_folder = "${house.simulator.tokensFolder}"
-[apps.billing]
+const agentText = `${house.settings}[apps.billing]
 role = "host/apps/billing"
 socket = "/nowhere/billing.sock"
 [apps.gone]
@@ -246,6 +236,15 @@ describe("an agent's file", () => {
       cause: expect.stringContaining("primary.url: expected"),
       remedy: `postern agent --check --config ${agentFile}`,
     });
+  });
+
+  test("whose certificates are not there is told, and its sockets are looked at all the same", async () => {
+    const report = await doctor({}, { [agentFile]: agentText.replace("[identity]", 'ca = "gone.pem"\n[identity]') });
+    expect(report.of("tls")).toBeDefined();
+    expect(report.findings.filter(({ check, state }) => check === "tls" && state === "fail")).toMatchObject([
+      { remedy: "ls -l /etc/postern/gone.pem" },
+    ]);
+    expect(report.of("agent")).toMatchObject({ state: "fail" });
   });
 });
 

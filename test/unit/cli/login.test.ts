@@ -79,6 +79,7 @@ describe("postern login", () => {
     [`${asAdmin} --service x --client-id a --object-id b`, "one of --client-id"],
     [`${asAdmin} --service x --identity-source moon`, "imds, arc"],
     ["login --socket /run/x.sock", "--account and --login"],
+    ["login --socket /run/x.sock --account a --login host/x --url https://x", "--account and --login alone"],
     ["login --url https://x --account a:b --login admin", "an account name"],
   ])("is not understood as '%s'", async (line, expected) => {
     const outcome = await bench.run(line, { input: key });
