@@ -25,7 +25,7 @@ import {
   secretIdTerms,
 } from "./approle-role";
 import { expectLogin, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodRoles, type MethodDeps } from "./method-roles";
+import { createMethodRoles, type MethodDeps, methodName } from "./method-roles";
 import { leaseBounds, type Mount, uuidOf } from "./mount";
 import type { SecretId, SecretIds } from "./secret-ids";
 import type { IssuedToken } from "./token-operations";
@@ -125,7 +125,7 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
   const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
     operation: `approle.${operation}`,
     access,
-    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: mount.path },
+    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
   });
 
   function existing(graph: Graph, mount: Mount, name: string): { readonly id: RoleId; readonly role: AppRole } {
@@ -201,7 +201,7 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
     },
 
     list: (caller, access, mount) =>
-      gate.release(caller, { operation: "approle.list", access, about: { authenticator: mount.path } }, (graph) =>
+      gate.release(caller, { operation: "approle.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
         roles.names(graph, mount),
       ),
 

@@ -27,7 +27,7 @@ import {
   keysOf,
 } from "./jwt-role";
 import { expectLogin, type LoginProgress, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodConfiguration, createMethodRoles, type MethodDeps } from "./method-roles";
+import { createMethodConfiguration, createMethodRoles, type MethodDeps, methodName } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
 import type { IssuedToken } from "./token-operations";
 import { parameterWarnings } from "./token-parameters";
@@ -82,7 +82,7 @@ export function createJwtMethod(deps: JwtDeps): JwtOperations {
   const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
     operation: `jwt.${operation}`,
     access,
-    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: mount.path },
+    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
   });
 
   async function verified(jwt: SecretBytes, config: JwtConfig, progress: LoginProgress): Promise<SignedToken> {
@@ -154,13 +154,13 @@ export function createJwtMethod(deps: JwtDeps): JwtOperations {
     },
 
     readConfig: (caller, access, mount) =>
-      gate.release(caller, { operation: "jwt.read_config", access, about: { authenticator: mount.path } }, (graph) =>
+      gate.release(caller, { operation: "jwt.read_config", access, about: { authenticator: methodName(mount) } }, (graph) =>
         configurations.find(graph, mount),
       ),
 
     async writeConfig(caller, access, mount, config) {
       const { now } = caller.context;
-      const about = { resource: configurations.idOf(projection.graph(), mount), authenticator: mount.path };
+      const about = { resource: configurations.idOf(projection.graph(), mount), authenticator: methodName(mount) };
       await gate.change(caller, { operation: "jwt.write_config", access, about }, () => {
         assertConfig(config, signedTokens);
         return projection.write(mounts.account(projection.graph()), now, (graph) => ({
@@ -171,7 +171,9 @@ export function createJwtMethod(deps: JwtDeps): JwtOperations {
     },
 
     list: (caller, access, mount) =>
-      gate.release(caller, { operation: "jwt.list", access, about: { authenticator: mount.path } }, (graph) => roles.names(graph, mount)),
+      gate.release(caller, { operation: "jwt.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
+        roles.names(graph, mount),
+      ),
 
     read: (caller, access, mount, name) =>
       gate.release(caller, demand("read", access, mount, name), (graph) => roles.find(graph, mount, name)),

@@ -6,6 +6,7 @@ import type { Check, RequestContext } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import type { Projection } from "../projection";
+import { methodName } from "./method-roles";
 import type { Mount } from "./mount";
 import type { Mounts } from "./mounts";
 import type { IssuedToken } from "./token-operations";
@@ -51,7 +52,7 @@ export function createMethodLogins({ projection, gate, mounts, tokens, meter }: 
       const progress: LoginProgress = { checks: [], attributes: {} };
       const graph = projection.graph();
       const account = mounts.account(graph);
-      const about = { operation: "login", authenticator: mount.path, account, path };
+      const about = { operation: "login", authenticator: methodName(mount), account, path };
       try {
         projection.assertSound(account);
         const proven = await prove(graph, progress);

@@ -83,4 +83,7 @@ export function createMethodConfiguration<Value extends object>(
   };
 }
 
+/** As the audit names a method: `approle/approle`, `jwt/ci`. */
+export const methodName = ({ type, path }: Mount): string => `${type}/${shortPath(path)}`;
+
 const branchOf = (account: AccountName, mount: Mount): RoleId => makeId(account, "policy", `vault/role/${shortPath(mount.path)}`);

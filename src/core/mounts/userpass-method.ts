@@ -18,7 +18,7 @@ import { isWithin } from "../networks";
 import type { Projection } from "../projection";
 import { createLockouts } from "./lockouts";
 import { expectLogin, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodRoles, type MethodDeps } from "./method-roles";
+import { createMethodRoles, type MethodDeps, methodName } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
 import type { IssuedToken } from "./token-operations";
 import {
@@ -88,7 +88,7 @@ export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
   const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
     operation: `userpass.${operation}`,
     access,
-    about: { resource: users.idOf(projection.graph(), mount, name), authenticator: mount.path },
+    about: { resource: users.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
   });
 
   /** Hashed before the write that stores it has its turn: others are not to wait for a password. */
@@ -157,7 +157,7 @@ export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
     },
 
     list: (caller, access, mount) =>
-      gate.release(caller, { operation: "userpass.list", access, about: { authenticator: mount.path } }, (graph) =>
+      gate.release(caller, { operation: "userpass.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
         users.names(graph, mount),
       ),
 

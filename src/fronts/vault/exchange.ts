@@ -124,6 +124,8 @@ function bodyOf(bytes: Uint8Array, isForm: boolean): Readonly<Record<string, unk
   if (text === "") return {};
   if (isForm && !text.startsWith("{") && !text.startsWith("[")) return formBody(bytes);
   const value = parsed(bytes);
+  // Go's clients write this where there is nothing to say.
+  if (value === null) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw argument("body", "a JSON object", "failed to decode JSON input: expected an object");
   return Object.fromEntries(Object.entries(value));

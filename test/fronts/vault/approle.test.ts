@@ -107,7 +107,7 @@ describe("a login by AppRole", () => {
     expect(vault.house.lastAudit()).toMatchObject({
       operation: "login",
       allowed: true,
-      authenticator: "auth/approle",
+      authenticator: "approle/approle",
       role: "acme:host:vault/role/approle/ci",
       path: "auth/approle/login",
       attributes: { role_name: "ci", secret_id_accessor },
@@ -217,6 +217,11 @@ describe("a login by AppRole", () => {
       body: { errors: ["role ci does not exist during renewal"] },
     });
   });
+});
+
+test("a body of null is one without members, as command lines send it where there is nothing to say", async () => {
+  expect((await vault.as("PUT", "auth/approle/role/ci", { body: "null" })).status).toBe(204);
+  expect((await vault.as("PUT", "auth/approle/role/ci", { body: "[]" })).status).toBe(400);
 });
 
 describe("secret-ids", () => {

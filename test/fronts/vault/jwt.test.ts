@@ -169,7 +169,7 @@ describe("a login by a machine's token of Entra, by the method jwt", () => {
     expect(vault.house.lastAudit()).toMatchObject({
       operation: "login",
       allowed: true,
-      authenticator: "auth/jwt",
+      authenticator: "jwt/jwt",
       role: "acme:host:vault/role/jwt/vm",
       attributes: { iss: entra, aud: resource, sub: oid },
     });
