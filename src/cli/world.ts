@@ -15,6 +15,8 @@ import { openKeyring } from "../keyring/keyring";
 import { PosternError } from "../model/failures";
 import type { Authenticator, Clock, KeyringState, Logger, PrivateFiles } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
+import type { Instant } from "../model/types";
+import { type CertificateOptions, certificateEnd } from "../runtime/certificate-end";
 import { type ChildEnd, type ChildOptions, type Program, runChild, runHook } from "../runtime/child-process";
 import { createClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
@@ -61,6 +63,8 @@ export interface CliWorld {
   /** The sealed copy of what was read. `complain` hears why one cannot be used. */
   openCopy(options: OfflineCopyOptions, complain: (event: string) => void): Promise<LocalCopy>;
   membershipOf(group: string): ReturnType<typeof membershipOf>;
+  /** Undefined where it cannot be told. */
+  certificateEnd(options: CertificateOptions): Promise<Instant | undefined>;
   /** Undefined where it cannot be told. */
   freeSpace(path: string): { readonly bytes: number; readonly files: number } | undefined;
   /** Whether what was sealed in a folder opens. Throws `malformed` for a key that others could have read. */
@@ -141,6 +145,7 @@ export function processWorld(version: string): CliWorld {
       return openOfflineCopy(options, { files: createPrivateFiles(), clock: createClock(), random: createRandom(), logger, machine });
     },
     membershipOf,
+    certificateEnd,
     freeSpace,
     async sealState({ folder, seals }) {
       const deps = { files: createPrivateFiles(), clock: createClock(), random: createRandom() };

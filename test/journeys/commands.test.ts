@@ -165,6 +165,8 @@ describe("postern doctor", () => {
     expect(code).toBe(0);
     for (const check of ["identity endpoint", "identity", "dns", "tls", "clock", "login host/azure-apps/arc", "server on this machine"])
       expect([check, of(check)?.state]).toEqual([check, "ok"]);
+    // The sample's certificate is made for thirty days.
+    expect(of("tls")?.found).toEndWith("good for 29d");
   });
 
   test("compares the token with the policy by the word of the server's operator", async () => {

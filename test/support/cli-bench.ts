@@ -185,6 +185,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
         remove: () => false,
         openCopy: () => Promise.reject(new Error("no copy here")),
         membershipOf: () => "outside",
+        certificateEnd: async () => undefined,
         freeSpace: () => ({ bytes: 2 ** 30, files: 1000 }),
         sealState: async () => ({ state: "uninitialised" }),
         servedAdmin: async () => undefined,

@@ -13,6 +13,7 @@ import { exitCodes } from "../exit-codes";
 import { withoutLineEnd } from "../input";
 import type { CliIo } from "../io";
 import { forgetLogin, keepLogin, type LoggedIn, stateFolderOf } from "../session";
+import { harmless } from "../terminal";
 
 const loginExample = `postern login --url https://postern.example:8443 --account acme --login host/apps/web --service AzureAE1
 printf %s "$api_key" | postern login --url https://postern.example:8443 --account acme --login alice --keep
@@ -84,7 +85,7 @@ export function whoamiCommand(cli: Cli): Command {
       `by          ${identity}`,
       ...(answer.clientIp === undefined ? [] : [`seen from   ${answer.clientIp}`]),
     ];
-    print(report, `${lines.join("\n")}\n`);
+    print(report, lines.map((line) => `${harmless(line)}\n`).join(""));
     return exitCodes.done;
   });
 }

@@ -1,5 +1,7 @@
 /** What `postern doctor` finds: one thing each, whether it is as it must be, and if not, why and what mends it. */
 
+import { harmless } from "../terminal";
+
 export type FindingState = "ok" | "warn" | "fail" | "unknown";
 
 export interface Finding {
@@ -25,8 +27,14 @@ export function findingText({ check, state, found, details = [], cause, remedy }
   const lines = [
     `${labels[state].padEnd(indent.length)}${check}: ${found}`,
     ...details.map((detail) => `${indent}  ${detail}`),
-    ...(cause === undefined ? [] : [`${indent}because ${cause}`]),
-    ...(remedy === undefined ? [] : remedy.split("\n").map((line, at) => `${indent}${at === 0 ? "mend:  " : "       "} ${line}`)),
+    ...below("because ", cause),
+    ...below("mend:   ", remedy),
   ];
-  return lines.map((line) => `${line.replaceAll(/\p{Cc}/gu, "�")}\n`).join("");
+  return lines.map((line) => `${harmless(line)}\n`).join("");
+}
+
+/** Lines below each other, the first of them behind the label. */
+function below(label: string, text: string | undefined): readonly string[] {
+  if (text === undefined) return [];
+  return text.split("\n").map((line, at) => `${indent}${at === 0 ? label : " ".repeat(label.length)}${line}`);
 }

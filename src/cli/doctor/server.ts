@@ -28,16 +28,7 @@ export async function lineFindings(
     const { headers } = await world
       .remote(connection)
       .http.send({ url: `${connection.url}/whoami` }, roots === undefined ? limits : { ...limits, roots });
-    const way: Finding[] = [
-      { check: "dns", state: "ok", found: url.hostname },
-      url.protocol === "https:"
-        ? {
-            check: "tls",
-            state: "ok",
-            found: `the certificate is that of ${url.hostname}${roots === undefined ? "" : ", by the pinned ones alone"}`,
-          }
-        : { check: "tls", state: "warn", found: "none: plain HTTP on this machine alone" },
-    ];
+    const way: Finding[] = [{ check: "dns", state: "ok", found: url.hostname }, await certificateFinding(connection, url, world)];
     return { findings: [...way, ...clockFinding(headers.date, world.clock.now())], isThere: true };
   } catch (error) {
     const { because = "internal" } = failureOf(error);
@@ -45,6 +36,25 @@ export async function lineFindings(
     return { findings: [{ check, state: "fail", found: `${connection.url} cannot be asked (${because})`, ...advice }], isThere: false };
   }
 }
+
+async function certificateFinding({ roots, httpsProxy }: Connection, url: URL, world: CliWorld): Promise<Finding> {
+  const check = "tls";
+  if (url.protocol !== "https:") return { check, state: "warn", found: "none: plain HTTP on this machine alone" };
+  const whose = `the certificate is that of ${url.hostname}${roots === undefined ? "" : ", by the pinned ones alone"}`;
+  if (httpsProxy !== undefined) return { check, state: "ok", found: `${whose}; until when was not looked at through the proxy` };
+  const host = url.hostname.replace(/^\[|\]$/gu, "");
+  const port = url.port === "" ? httpsPort : Number(url.port);
+  const end = await world.certificateEnd({ host, port, ...(roots === undefined ? {} : { roots }) });
+  if (end === undefined) return { check, state: "ok", found: `${whose}; it does not say until when` };
+  const leftMs = end - world.clock.now();
+  const found = `${whose}, good for ${printDuration(Math.max(0, leftMs))}`;
+  if (leftMs > worryEndMs) return { check, state: "ok", found };
+  const remedy = "renew the server's certificate; where it was pinned, log in again with the new --ca-cert";
+  return { check, state: "warn", found, cause: "after its end nobody is let in by it", remedy };
+}
+
+const httpsPort = 443;
+const worryEndMs = 14 * 86_400_000;
 
 async function socketFindings(
   connection: Connection,

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { lineAdvice, tokenAdvice } from "../../../src/cli/doctor/advice";
-import type { Finding } from "../../../src/cli/doctor/finding";
+import { type Finding, findingText } from "../../../src/cli/doctor/finding";
 import type { CliWorld } from "../../../src/cli/world";
 import type { Connection } from "../../../src/config/connection";
 import { PosternError } from "../../../src/model/failures";
@@ -102,6 +102,30 @@ describe("postern doctor", () => {
   ] as const)("measures a clock that differs by %d ms", async (skewMs, state, found) => {
     bench.skew(skewMs);
     expect((await doctor()).of("clock")).toMatchObject({ state, found: expect.stringContaining(found) });
+  });
+
+  test.each([
+    [10 * 86_400_000, "warn", "good for 10d"],
+    [-1, "warn", "good for 0s"],
+    [90 * 86_400_000, "ok", "good for 90d"],
+    [undefined, "ok", "does not say until when"],
+  ] as const)("says how long a certificate is good: %p ms", async (leftMs, state, found) => {
+    // The way itself is plain here; what is told of a certificate does not depend on it.
+    const remote: CliWorld["remote"] = (connection) => {
+      const real = bench.world.remote?.({ ...connection, url: primary.listener.url });
+      if (real === undefined) throw new Error("the bench has a way out");
+      const send: typeof real.http.send = (request, limits) =>
+        real.http.send({ ...request, url: request.url.replace("https://postern.example", primary.listener.url) }, limits);
+      return { client: real.client, identity: real.identity, http: { ...real.http, send } };
+    };
+    const path = `${bench.state}/postern/connection.json`;
+    const text = Buffer.from(bench.world.files?.read(path) ?? []).toString("utf8");
+    bench.world.files?.replace(path, Buffer.from(text.replace(primary.listener.url, "https://postern.example")));
+    const certificateEnd: CliWorld["certificateEnd"] = async ({ host, port }) => {
+      expect([host, port]).toEqual(["postern.example", 443]);
+      return leftMs === undefined ? undefined : clock.now() + leftMs;
+    };
+    expect((await doctor({ remote, certificateEnd })).of("tls")).toMatchObject({ state, found: expect.stringContaining(found) });
   });
 
   test.each([
@@ -245,6 +269,20 @@ describe("an agent's file", () => {
       { remedy: "ls -l /etc/postern/gone.pem" },
     ]);
     expect(report.of("agent")).toMatchObject({ state: "fail" });
+  });
+});
+
+describe("text of a finding", () => {
+  test("steers no terminal, whatever a server or a token says", () => {
+    const text = findingText({
+      check: "c",
+      state: "fail",
+      found: "a\u001b[2Jb",
+      details: ["x\u202ey"],
+      cause: "one\ntwo",
+      remedy: "three",
+    });
+    expect(text).toBe("FAIL  c: a\u00b7[2Jb\n        x\u00b7y\n      because one\n              two\n      mend:   three\n");
   });
 });
 

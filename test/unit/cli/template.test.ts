@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { parseTemplate, renderTemplate } from "../../../src/cli/template";
 import { PosternError } from "../../../src/model/failures";
 
@@ -60,6 +61,25 @@ describe("a template", () => {
 
   test("has no JSON string for bytes that are no text", () => {
     expect(problem(() => render('x\n{{ json "binary" }}'))).toBe("app.tmpl:2:1");
+  });
+
+  test("has every byte of its text and of its values in their order, or is refused (seeded)", () => {
+    const piece = fc.constantFrom("{{", "}}", " ", '"', "secret", 'secret "x"', "json", "base64", "{", "}", "text", "\n");
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const text = pieces.join("");
+        try {
+          const parts = parseTemplate(text, "app.tmpl");
+          const literal = parts.map((part) => ("text" in part ? part.text : "")).join("");
+          if (!text.includes("{{")) expect(literal).toBe(text);
+          for (const part of parts) if (!("text" in part)) expect(part.name).not.toMatch(/["\n]/u);
+        } catch (error) {
+          expect(error).toMatchObject({ failure: { code: "malformed", where: expect.stringMatching(/^app\.tmpl:\d+:\d+$/u) } });
+          expect(text).toContain("{{");
+        }
+      }),
+      { seed: 7, numRuns: 2000 },
+    );
   });
 
   test("of a mebibyte of braces is judged at once", () => {

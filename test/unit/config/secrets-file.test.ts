@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { readSecretsFile, type SecretEntry } from "../../../src/config/secrets-file";
 import { PosternError } from "../../../src/model/failures";
 
@@ -100,6 +101,54 @@ describe("secrets.yml", () => {
     [Array.from({ length: 1001 }, (_, at) => `A${at}: x`).join("\n"), "secrets.yml: at most 1000 entries"],
   ])("says what is wrong, and where (case %#)", (text, expected, options = {}) => {
     expect(problem(text, options)).toContain(expected);
+  });
+
+  test("is read or refused as a whole, whatever it says (seeded)", () => {
+    const piece = fc.constantFrom(
+      "A",
+      ": ",
+      "!var ",
+      "!<",
+      "default='",
+      "'",
+      '"',
+      "&a ",
+      "*a",
+      "{",
+      "[",
+      "\n",
+      "  ",
+      "- ",
+      "$x",
+      "$$",
+      "|",
+      "<<",
+      "#",
+      "\t",
+      "\0",
+      "é",
+      "!",
+      ":",
+      "~",
+    );
+    const text = fc.oneof(
+      fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join("")),
+      fc.string({ unit: "grapheme", maxLength: 40 }),
+    );
+    fc.assert(
+      fc.property(text, fc.option(fc.constantFrom("A", "common"), { nil: undefined }), (yaml, section) => {
+        try {
+          for (const { name, content, where } of read(yaml, section === undefined ? {} : { section })) {
+            expect(name).not.toMatch(/[=\0]/u);
+            expect([typeof content, where.startsWith("secrets.yml:")]).toEqual(["string", true]);
+          }
+        } catch (error) {
+          expect(error).toBeInstanceOf(PosternError);
+          expect(error).toMatchObject({ failure: { code: "malformed", because: "usage" } });
+        }
+      }),
+      { seed: 4, numRuns: 2000 },
+    );
   });
 
   test("quotes no text of the file where it is no YAML: it may be a secret", () => {
