@@ -6,6 +6,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { Finding } from "../../src/cli/doctor/finding";
 import { type Installation, installBinary } from "../support/binary";
 import { createNamespace, type Namespace, noNamespaces } from "../support/namespace";
 
@@ -117,7 +118,9 @@ mkdir -p /var/opt /opt
 mount -t tmpfs tmpfs /var/opt
 mount -t tmpfs tmpfs /opt
 mkdir -p /var/opt/azcmagent/tokens /opt/azcmagent/bin
-touch /opt/azcmagent/bin/himds`);
+touch /opt/azcmagent/bin/himds
+{ cat /etc/group; echo himds:x:${himdsGroup}:; } > /opt/group
+mount --bind /opt/group /etc/group`);
   const simulated = await start([process.execPath, resolve("test/support/edge-cloud.ts"), String(himdsGroup)]);
   cloud = JSON.parse(simulated.line);
   operate(["init"]);
@@ -412,6 +415,62 @@ curl -s -o /dev/null -w '%{http_code}' --cacert "$1" --data-urlencode "jwt=$t" "
       expect(machine.run(["curl", "-sk", "--max-time", "2", cloud.entra]).code).not.toBe(0);
       expect(login()).toBe("200");
       expect(wall("del")).toBe(0);
+    },
+    timeoutMs,
+  );
+});
+
+describe.skipIf(noNamespaces !== undefined)("a person on an Arc server", () => {
+  const personHome = (): string => join(home, "person");
+  const postern = (groups: readonly number[], words: readonly string[]) => {
+    const as = ["setpriv", "--reuid", String(userA), "--regid", String(groupA), "--groups", [groupA, ...groups].join(",")];
+    return machine.run([...as, "env", "-C", personHome(), `HOME=${personHome()}`, installation.binary, ...words]);
+  };
+  const findings = (groups: readonly number[]): Readonly<Record<string, string>> => {
+    const { findings: found }: { readonly findings: readonly Finding[] } = JSON.parse(postern(groups, ["doctor", "--json"]).stdout);
+    return Object.fromEntries(found.map(({ check, state }) => [check, state]));
+  };
+  const exec = ["exec", "--offline", "--max-age", "1h", "--yaml", "A: !var apps/a/password", "--", "printenv", "A"];
+
+  test(
+    "logs in with the machine's identity as a member of the agent's group, and is told what is missing as another",
+    () => {
+      mkdirSync(personHome(), { mode: 0o700 });
+      chownSync(personHome(), userA, groupA);
+      const login = ["login", "--url", url, "--account", "acme", "--login", "host/apps/a", "--service", "AzureAE1"];
+      const pinned = [...login, "--ca-cert", join(home, "primary.pem")];
+      const outside = postern([], pinned);
+      expect([outside.code, outside.stderr]).toEqual([75, expect.stringContaining("challenge_file_not_permitted")]);
+      expect(postern([himdsGroup], pinned)).toMatchObject({ code: 0, stdout: `Logged in at ${url} as host/apps/a\n` });
+      expect(findings([himdsGroup])).toMatchObject({
+        "identity endpoint": "ok",
+        "group himds": "ok",
+        identity: "ok",
+        tls: "ok",
+        "login host/apps/a": "ok",
+      });
+      expect(findings([])).toMatchObject({
+        "identity endpoint": "ok",
+        "group himds": "fail",
+        identity: "fail",
+        tls: "ok",
+        "login host/apps/a": "unknown",
+      });
+    },
+    timeoutMs,
+  );
+
+  test(
+    "runs programs through a cut line, and hears that it is cut",
+    () => {
+      expect(postern([himdsGroup], exec)).toMatchObject({ code: 0, stdout: "the password of a\n", stderr: "" });
+      cut();
+      const away = postern([himdsGroup], exec);
+      expect([away.code, away.stdout]).toEqual([0, "the password of a\n"]);
+      expect(away.stderr).toContain("using the sealed copy");
+      expect(findings([himdsGroup])).toMatchObject({ identity: "ok", connection: "fail" });
+      mend();
+      expect(postern([himdsGroup], exec)).toMatchObject({ code: 0, stderr: "" });
     },
     timeoutMs,
   );
