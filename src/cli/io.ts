@@ -76,10 +76,10 @@ export function processIo(): CliIo {
   };
 }
 
-/** What is typed goes to an output that is nowhere; the prompt goes to the terminal itself. */
+/** What is typed goes to an output that is nowhere; the prompt goes to the terminal itself, once it shows nothing any more. */
 async function readHidden(prompt: string): Promise<string> {
-  writeAll(standardError, prompt);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  process.stdin.setRawMode(true);
   const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true });
   try {
     return await new Promise<string>((resolve, reject) => {
@@ -88,9 +88,12 @@ async function readHidden(prompt: string): Promise<string> {
       );
       terminal.once("close", () => resolve(""));
       terminal.question("", resolve);
+      writeAll(standardError, prompt);
     });
   } finally {
     terminal.close();
+    process.stdin.setRawMode(false);
+    process.stdin.unref();
     writeAll(standardError, "\n");
   }
 }

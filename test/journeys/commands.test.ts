@@ -150,6 +150,52 @@ describe("with the server at hand", () => {
   });
 });
 
+/** Runs at a terminal, and types `keys` when `cue` was shown. What was shown, and how it ended. */
+async function atTerminal(words: readonly string[], cue: string, keys: string): Promise<{ readonly shown: string; readonly code: number }> {
+  let shown = "";
+  let isTyped = false;
+  const child = Bun.spawn([installation.binary, ...words], {
+    cwd: home,
+    env: environment(),
+    terminal: {
+      cols: 80,
+      rows: 24,
+      data(terminal, bytes) {
+        shown += Buffer.from(bytes).toString();
+        if (isTyped || !shown.includes(cue)) return;
+        isTyped = true;
+        terminal.write(keys);
+      },
+    },
+  });
+  return { code: await child.exited, shown };
+}
+
+describe("at a terminal", () => {
+  const alice = (): readonly string[] => {
+    const [, ...words] = login.slice(0, login.indexOf("--service"));
+    const roots = ["--ca-cert", login[login.indexOf("--ca-cert") + 1] ?? ""];
+    return ["login", "--state", join(home, "alice"), ...words.map((word) => (word.startsWith("host/") ? "alice" : word)), ...roots];
+  };
+
+  test("a key that is typed is not shown, not even by the first keys", async () => {
+    const { shown, code } = await atTerminal(alice(), "alice: ", "canary-key\r");
+    expect([code, shown]).toEqual([1, "API key or password of alice: \r\npostern: the proof was not accepted (primary_refused)\r\n"]);
+  });
+
+  test("Ctrl-C ends the question", async () => {
+    expect(await atTerminal(alice(), "alice: ", "canary\u0003")).toMatchObject({ code: 2, shown: expect.not.stringContaining("canary") });
+  });
+
+  test("a program hears of Ctrl-C once, and reads from the terminal as if it were alone", async () => {
+    const script = `trap 'echo heard' INT; echo "$F ready"; read x; read x; echo "got $x"; exit 5`;
+    const yaml = `F: !var:file ${secret}`;
+    const { shown, code } = await atTerminal(["exec", "--yaml", yaml, "--", "bash", "-c", script], "ready", "\u0003one\rtwo\r");
+    expect([code, shown.match(/heard/gu)?.length]).toEqual([5, 1]);
+    expect(existsSync(found(shown, /^(\S+) ready/mu))).toBe(false);
+  });
+});
+
 describe("postern doctor", () => {
   const findingsOf = async (words: readonly string[], more: Readonly<Record<string, string>> = {}) => {
     const { code, out, err } = await run(["doctor", "--json", ...words], more);

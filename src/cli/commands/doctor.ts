@@ -48,6 +48,7 @@ export function doctorCommand(cli: Cli): Command {
         version,
         platform: `${process.platform} ${process.arch}`,
         state: possibleStateFolder(io, choiceOf(command)),
+        seal: optionOf(command, "seal"),
         agent: agent.config,
         adminSocket,
       })),

@@ -20,17 +20,23 @@ export interface MachineOptions {
   readonly state: string | undefined;
   readonly agent: AgentConfig | undefined;
   readonly adminSocket: string;
+  /** Of the copy that commands keep; default its own file. */
+  readonly seal: string | undefined;
 }
 
 export async function machineFindings(options: MachineOptions): Promise<readonly Finding[]> {
-  const { world, version, platform, state, agent } = options;
+  const { world, version, platform, state, agent, seal } = options;
   const folders = [...(state === undefined ? [] : [state]), ...(agent === undefined ? [] : [agent.dataFolder])];
   return [
     { check: "version", state: "ok", found: `postern ${version} on ${platform}` },
     ...folders.map((folder) => diskFinding(folder, world)),
     ...(state === undefined
       ? []
-      : await sealFindings("offline copy", { folder: join(state, "offline"), seals: [`file:${join(state, "offline.key")}`] }, world)),
+      : await sealFindings(
+          "offline copy",
+          { folder: join(state, "offline"), seals: [seal ?? `file:${join(state, "offline.key")}`] },
+          world,
+        )),
     ...(agent === undefined ? [] : await sealFindings("agent", { folder: agent.dataFolder, seals: agent.seals }, world)),
     ...(await serverFindings(options)),
   ];
