@@ -21,7 +21,9 @@ export interface ChildOptions {
 /** How it ended: as a shell says it, 128 and the number of the signal; or that there was nothing to start. */
 export type ChildEnd = { readonly code: number } | { readonly notStarted: "absent" | "not_executable" | "too_large" };
 
-const forwarded = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const;
+const told = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const;
+/** Windows has few of them. */
+const forwarded = told.filter((signal) => Object.hasOwn(constants.signals, signal));
 /** Those that a terminal sends to all of its programs. */
 const ofTerminal = new Set<string>(["SIGINT", "SIGQUIT", "SIGWINCH", "SIGCONT"]);
 
@@ -78,7 +80,7 @@ const inherited: Streams = { stdin: "inherit", stdout: "inherit", stderr: "inher
 type Started = { readonly child: Bun.Subprocess } | { readonly notStarted: "absent" | "not_executable" | "too_large" };
 
 function start({ command: [name, ...words], environment }: Program, folder: string, streams: Streams = inherited): Started {
-  const path = programOf(name, environment.PATH ?? "", folder);
+  const path = programOf(name, pathIn(environment), folder);
   if (path === undefined) return { notStarted: "absent" };
   try {
     return { child: Bun.spawn([path, ...words], { argv0: name, cwd: folder, env: { ...environment }, ...streams }) };
@@ -92,6 +94,12 @@ function programOf(name: string, path: string, folder: string): string | undefin
   // Empty and relative entries mean the folder it runs in, as they do in a shell.
   const folders = path.split(delimiter).map((each) => resolve(folder, each));
   return Bun.which(name, { PATH: folders.join(delimiter) }) ?? undefined;
+}
+
+/** Windows writes it `Path`. */
+function pathIn(environment: Program["environment"]): string {
+  const name = process.platform === "win32" ? Object.keys(environment).find((each) => each.toUpperCase() === "PATH") : "PATH";
+  return environment[name ?? "PATH"] ?? "";
 }
 
 function signalNumber(name: string | number): number {
