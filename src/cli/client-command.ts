@@ -90,8 +90,3 @@ export function durationOf(command: Command, name: string, flag: string): number
   if (ms === undefined) throw usage(flag, "a time such as 30s, 15m, 24h or 7d");
   return ms;
 }
-
-/** Where a connection leads, for people. */
-export function placeOf({ url, proof }: Connection): string {
-  return proof.kind === "socket" ? `the agent at ${proof.path}` : url;
-}

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import type { PrivateFiles } from "../model/ports";
+import { ensureStateFolder } from "./session";
 
 export interface PendingReloads {
   /** Destinations of files. */
@@ -29,7 +30,7 @@ export function openPendingReloads(files: PrivateFiles, folder: string | undefin
     },
     save(pending) {
       if (pending.length === 0 && files.size(path) === undefined) return;
-      files.ensureFolder(folder);
+      ensureStateFolder(files, folder);
       files.replace(path, Buffer.from(JSON.stringify({ format: "postern-render/1", pending })));
     },
   };

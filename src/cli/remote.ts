@@ -38,7 +38,7 @@ export function openRemote(connection: Connection, { clock, logger }: RemoteDeps
         pause,
         environment: processEnvironment(),
         files: createMachineFiles(),
-        http: createHttpClient({ ...common, allowOutbound: [] }),
+        http: createHttpClient({ ...common, allowOutbound: [], ...proxyOf(connection) }),
         openLocal: (prefix) => createHttpClient({ ...common, allowOutbound: [prefix] }),
       });
       return { ...identity, credential: (audience) => holding(identity.credential(audience)) };
@@ -47,13 +47,17 @@ export function openRemote(connection: Connection, { clock, logger }: RemoteDeps
 }
 
 /** The server's address may be private: whoever logs in names it. */
-function overNetwork({ url, httpsProxy }: Connection, common: RemoteDeps): HttpClient {
-  const { origin, pathname } = serverUrl(url, "--url");
+function overNetwork(connection: Connection, common: RemoteDeps): HttpClient {
+  const { origin, pathname } = serverUrl(connection.url, "--url");
   return createHttpClient({
     ...common,
     allowOutbound: [`${origin}${pathname}`],
-    ...(httpsProxy === undefined ? {} : { proxy: { https: httpsProxy } }),
+    ...proxyOf(connection),
   });
+}
+
+function proxyOf({ httpsProxy }: Connection): { readonly proxy?: { readonly https: string } } {
+  return httpsProxy === undefined ? {} : { proxy: { https: httpsProxy } };
 }
 
 /** A pause that keeps nobody from ending the process. */

@@ -31,8 +31,10 @@ export async function renderOnce(options: RenderingOptions): Promise<Rendered> {
   const staged = world.stageFiles(placements);
   const changed = files.filter(({ destination }) => before.includes(destination) || staged.changes.get(destination) === "content");
   const untold = changed.filter(({ reload }) => reload !== undefined);
+  // Other files than these may be rendered from the same folder.
+  const ofOthers = before.filter((path) => !files.some(({ destination }) => destination === path));
   try {
-    pending.save(untold.map(({ destination }) => destination));
+    pending.save([...ofOthers, ...untold.map(({ destination }) => destination)]);
   } catch (error) {
     staged.discard();
     throw error;
@@ -40,7 +42,8 @@ export async function renderOnce(options: RenderingOptions): Promise<Rendered> {
   const changes = new Map(staged.changes);
   staged.commit();
   const failed = await tell(untold, io, world);
-  pending.save(untold.filter(({ reload }) => failed.has(keyOf(reload))).map(({ destination }) => destination));
+  const stillUntold = untold.filter(({ reload }) => failed.has(keyOf(reload)));
+  pending.save([...ofOthers, ...stillUntold.map(({ destination }) => destination)]);
   const [first] = failed.values();
   if (first !== undefined) throw new PosternError({ code: "internal", what: first, because: "reload" });
   return {

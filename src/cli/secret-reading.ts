@@ -11,8 +11,7 @@ import { type Failure, failureOf, PosternError } from "../model/failures";
 import type { ResourceId } from "../model/ids";
 import type { SecretBytes } from "../model/secret-bytes";
 import { createTurns } from "../model/turns";
-import { placeOf } from "./client-command";
-import type { LoggedIn } from "./session";
+import { type LoggedIn, placeOf } from "./session";
 
 export type Reading =
   | { readonly value: SecretBytes; readonly source: "server" | "copy"; readonly ageMs: number }

@@ -10,6 +10,7 @@ import type { ConjurSession } from "../client/conjur-client";
 import { type Connection, connectionOfEnvironment, printConnection, readConnection, stateFolder } from "../config/connection";
 import { sha256Hex } from "../crypto/digest";
 import { failureOf, PosternError } from "../model/failures";
+import type { PrivateFiles } from "../model/ports";
 import { SecretBytes } from "../model/secret-bytes";
 import type { Instant } from "../model/types";
 import type { CliIo } from "./io";
@@ -48,7 +49,8 @@ const Kept = v.strictObject({
 const usedShare = 0.75;
 const connectionFile = "connection.json";
 const sessionFile = "session.json";
-const keptFiles = [sessionFile, "offline", "offline.key", connectionFile];
+const copies = "offline";
+const keptFiles = [sessionFile, "offline.key", connectionFile];
 
 /** Throws `malformed` where no folder can be meant. */
 export function stateFolderOf(io: CliIo, { state }: LoginChoice): string {
@@ -65,7 +67,12 @@ export function possibleStateFolder(io: CliIo, choice: LoginChoice): string | un
   }
 }
 
-/** The connection of the environment before the one that was kept. Throws `unauthenticated` when there is neither. */
+/** Makes the folder when it is not there. One that is has the mode that its owner gave it, and may have other things in it. */
+export function ensureStateFolder(files: PrivateFiles, folder: string): void {
+  if (files.device(folder) === undefined) files.ensureFolder(folder);
+}
+
+/** The connection of the environment before the one that was kept. Throws `not_found` when there is neither. */
 export function openLogin(io: CliIo, world: CliWorld, choice: LoginChoice): LoggedIn {
   const named = connectionOfEnvironment(io.environment, (path) => Buffer.from(io.readFile(resolve(io.folder, path))).toString("utf8"));
   if (named !== undefined) return openConnection(named, world);
@@ -92,8 +99,9 @@ export async function keepLogin(connection: Connection, kept: Connection, world:
 
 /** Forgets the connection, its session, and every copy of what was read. False when there was none. */
 export function forgetLogin(world: CliWorld, folder: string): boolean {
-  const isAny = keptFiles.map((name) => world.remove(join(folder, name)));
-  return isAny.includes(true);
+  const areCopiesOurs = world.files.size(join(folder, copies, "keyring.json")) !== undefined;
+  const ours = areCopiesOurs ? [copies, ...keptFiles] : keptFiles;
+  return ours.map((name) => world.remove(join(folder, name))).includes(true);
 }
 
 /** Where a session is kept, and whose it is. `isNew`: what is there is not taken, but replaced. */
@@ -114,9 +122,18 @@ function createLogin(connection: Connection, world: CliWorld, shelf: Shelf | und
   async function renew(): Promise<HeldSession> {
     const session = { ...(await logIn(connection, remote, world)), receivedAt: clock.now() };
     current = session;
-    if (shelf !== undefined) files.ensureFolder(shelf.folder);
-    if (isKept) files.replace(join(shelf.folder, sessionFile), printSession(session, shelf.boundTo));
+    if (shelf !== undefined) keep(session, shelf);
     return session;
+  }
+
+  function keep(session: HeldSession, { folder, boundTo: owner, isNew }: Shelf): void {
+    try {
+      ensureStateFolder(files, folder);
+      if (isKept) files.replace(join(folder, sessionFile), printSession(session, owner));
+    } catch (error) {
+      // Where nothing can be written, the next command logs in again.
+      if (isNew || !(error instanceof PosternError)) throw error;
+    }
   }
 
   function isFresh({ receivedAt, lifetimeMs }: HeldSession): boolean {
@@ -204,4 +221,9 @@ function objectIn(bytes: Uint8Array): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Where a connection leads, for people. */
+export function placeOf({ url, proof }: Connection): string {
+  return proof.kind === "socket" ? `the agent at ${proof.path}` : url;
 }

@@ -191,7 +191,7 @@ function unlinkIfPresent(fs: FileSystem, path: string): void {
  * A group that is its user's alone: where each user has one, new files are writable by it (umask 0002), which opens them to nobody. They have the user's own
  * number, as pam_umask(8) takes them to; root's is no such group.
  */
-function isOfPrivateGroup({ uid, gid }: Stats): boolean {
+export function isOfPrivateGroup({ uid, gid }: Stats): boolean {
   return gid === uid && uid !== 0 && uid === process.getuid?.() && gid === process.getgid?.();
 }
 

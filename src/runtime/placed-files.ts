@@ -26,6 +26,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { PosternError } from "../model/failures";
 import type { Random } from "../model/ports";
+import { isOfPrivateGroup } from "./files";
 import { groupIdOf, userIdOf } from "./local-users";
 
 /** A file as it shall be. */
@@ -60,6 +61,7 @@ const isWindows = process.platform === "win32";
 const noFollow = constants.O_NOFOLLOW ?? 0;
 const nonBlocking = constants.O_NONBLOCK ?? 0;
 const othersWrite = 0o022;
+const groupWrite = 0o020;
 const sticky = 0o1000;
 
 /** Throws `malformed` for a place or an owner that cannot be, `storage_full`; nothing is left behind then. */
@@ -116,16 +118,14 @@ function stage({ path, bytes, owner, group, mode }: Placement, suffix: string, s
   }
 }
 
-/** The old files stay under other names until all new ones are in place. */
+/** Of several, the old ones stay under other names until all new ones are in place. */
 function replaceAll(staged: readonly Prepared[], suffix: string): void {
   const undo: (() => void)[] = [];
   const saved: string[] = [];
   try {
     for (const { path, temporary } of staged) {
-      const old =
-        lstatSync(path, { throwIfNoEntry: false }) === undefined
-          ? undefined
-          : join(dirname(path), `.${basename(path)}.postern-old-${suffix}`);
+      const isReplaced = staged.length > 1 && lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+      const old = isReplaced ? join(dirname(path), `.${basename(path)}.postern-old-${suffix}`) : undefined;
       if (old !== undefined) {
         linkSync(path, old);
         saved.push(old);
@@ -178,8 +178,9 @@ function trustedFolder(path: string): string {
   const real = realpathSync(folder);
   if (isWindows) return real;
   for (let each = real; ; each = dirname(each)) {
-    const { uid, mode } = lstatSync(each);
-    const isOwn = uid === 0 || uid === process.getuid?.();
+    const stats = lstatSync(each);
+    const isOwn = stats.uid === 0 || stats.uid === process.getuid?.();
+    const mode = isOfPrivateGroup(stats) ? stats.mode & ~groupWrite : stats.mode;
     // Above, what is ours stays ours in a folder where nobody removes what is another's.
     const isClosed = (mode & othersWrite) === 0 || (each !== real && (mode & sticky) !== 0);
     if (!isOwn || !isClosed) throw wrong(each, `a folder that only this user and root can change, as ${path} is to be put below it`);

@@ -7,12 +7,12 @@ import { isoTime } from "../../fronts/timestamp";
 import { PosternError } from "../../model/failures";
 import { accountProblem } from "../../model/ids";
 import { SecretBytes } from "../../model/secret-bytes";
-import { choiceOf, createClientCommand, loginOf, placeOf, socketConnection, withSocketOptions } from "../client-command";
+import { choiceOf, createClientCommand, loginOf, socketConnection, withSocketOptions } from "../client-command";
 import { type Cli, onRun, optionOf, secretText, usage } from "../command";
 import { exitCodes } from "../exit-codes";
 import { withoutLineEnd } from "../input";
 import type { CliIo } from "../io";
-import { forgetLogin, keepLogin, type LoggedIn, stateFolderOf } from "../session";
+import { forgetLogin, keepLogin, type LoggedIn, placeOf, stateFolderOf } from "../session";
 import { harmless } from "../terminal";
 
 const loginExample = `postern login --url https://postern.example:8443 --account acme --login host/apps/web --service AzureAE1

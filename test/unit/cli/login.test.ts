@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PosternError } from "../../../src/model/failures";
 import { parseRoleId } from "../../../src/model/ids";
 import { SecretBytes } from "../../../src/model/secret-bytes";
 import { apps } from "../../support/agent-house";
@@ -14,6 +15,9 @@ const { primary, clock } = bench;
 const kept = join(bench.state, "postern");
 const key = Buffer.from(primary.house.adminKey.reveal()).toString();
 const asAdmin = `login --url ${primary.listener.url} --account acme --login admin`;
+function raise(): never {
+  throw new PosternError({ code: "read_only" });
+}
 const logins = (): number => primary.house.audit.filter((line) => line.operation === "login").length;
 
 describe("postern login", () => {
@@ -136,6 +140,28 @@ describe("a login that was kept", () => {
     };
     expect((await bench.run("whoami", { environment })).out).toContain("admin of acme");
     expect((await bench.run("whoami")).out).toContain("host/apps/billing of acme");
+  });
+
+  test("leaves a folder that was named for it as it was, with all that is another's", async () => {
+    const own = join(bench.folder, "shared");
+    mkdirSync(join(own, "offline"), { recursive: true });
+    chmodSync(own, 0o755);
+    writeFileSync(join(own, "offline", "mine"), "");
+    await bench.run(`${asAdmin} --state ${own}`, { input: key });
+    expect(statSync(own).mode & 0o777).toBe(0o755);
+    expect((await bench.run(`whoami --state ${own}`)).code).toBe(0);
+    await bench.run(`logout --state ${own}`);
+    expect([readdirSync(own), readdirSync(join(own, "offline"))]).toEqual([["offline"], ["mine"]]);
+    rmSync(own, { recursive: true });
+  });
+
+  test("is of use where nothing more can be written", async () => {
+    await bench.run(bench.asMachine("host/apps/billing"));
+    clock.advance(480_000);
+    const files = bench.world.files;
+    if (files === undefined) throw new Error("the bench has files");
+    const readOnly = { ...files, replace: raise };
+    expect((await bench.run("get apps/billing/password", { world: { files: readOnly } })).out).toBe("the billing password");
   });
 
   test("is forgotten with all that it kept", async () => {

@@ -89,6 +89,17 @@ describe("postern render", () => {
     expect(hooks).toHaveLength(2);
   });
 
+  test("remembers what could not be told, whatever else is rendered meanwhile", async () => {
+    hookFails = true;
+    const text = file('reload = ["reload-app"]');
+    await render(`-f ${spec}`, text);
+    hookFails = false;
+    const other = `[[file]]\n${secretKey}\ndestination = "${join(out, "other")}"\nreload = ["reload-other"]\n`;
+    await render(`-f ${spec}`, other);
+    await render(`-f ${spec}`, text);
+    expect(hooks).toEqual(["reload-app", "reload-other", "reload-app"]);
+  });
+
   test("writes nothing at all when one secret is refused", async () => {
     const both = `${file()}[[file]]\nsecret = "apps/shop/password"\ndestination = "${join(out, "key")}"\n`;
     const outcome = await render(`-f ${spec}`, both);
