@@ -25,7 +25,7 @@ import { createRunningApp, type RunningApp } from "./app";
 import { createNotes, dressFront, type Notes } from "./dressing";
 import { createIdentityEndpoint } from "./identity-endpoint";
 import { createLine } from "./line";
-import { isLocalRequest } from "./loopback-rules";
+import { hasVaultHeader, isLocalRequest } from "./loopback-rules";
 import { createLocalTrail, type LocalTrail } from "./trail";
 
 export interface AgentDeps {
@@ -172,8 +172,11 @@ async function assertFree(path: string | undefined): Promise<void> {
 function listenFor({ app, reader, logins, challenges }: RunningApp, notes: Notes, deps: AgentDeps): Listener {
   const { socket, tcp } = app;
   let port = 0;
-  const admits = (request: Request): boolean => socket !== undefined || isLocalRequest(request, port);
-  const dressed = fronts.map((front) => dressFront(front.reads(reader, logins), notes, admits, challenges));
+  const dressed = fronts.map((front) => {
+    const admits = (request: Request): boolean =>
+      socket !== undefined || (isLocalRequest(request, port) && (front.name !== "vault" || hasVaultHeader(request)));
+    return dressFront(front.reads(reader, logins), notes, admits, challenges);
+  });
   if (socket !== undefined) ensureSocketFolder(socket.path);
   const listener = createListener({
     ...listening(deps),

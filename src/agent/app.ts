@@ -1,6 +1,7 @@
 /** One app of this machine: its cache, its copy, its callers, and the reader that every front asks. */
 
 import { createConjurClient } from "../client/conjur-client";
+import { createVaultClient } from "../client/vault-client";
 import type { AgentApp, AgentConfig } from "../config/agent";
 import { matchesApiKey, sha256Hex } from "../crypto/digest";
 import type { LocalLogin, Reader } from "../fronts/front";
@@ -16,9 +17,11 @@ import type { Notes } from "./dressing";
 import type { Line } from "./line";
 import { createLocalCallers } from "./local-caller";
 import { createLocalCopy, type LocalCopy } from "./local-copy";
+import { createLocalPaths } from "./local-paths";
+import { createConjurPrimary, createVaultPrimary } from "./primary";
 import { createSecretCache, createStaleBounds, type SecretCache } from "./secret-cache";
 import type { LocalTrail } from "./trail";
-import { createUpstream } from "./upstream";
+import { createUpstream, type Upstream } from "./upstream";
 
 export interface RunningApp {
   readonly app: AgentApp;
@@ -56,27 +59,13 @@ const gatherMs = 200;
 
 export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningApp {
   const { config, clock, logger, pause, notes } = deps;
-  const { primary } = config;
-  const account = parseAccount(primary.account);
-  const role = parseIdentifier(account, "host", app.role.slice("host/".length));
+  const account = parseAccount(config.primary.account);
+  const role = parseIdentifier(account, "host", app.login.slice("host/".length));
   const copy = copyOf(app, account, deps);
   let isSaving = false;
   const cache = createSecretCache({
     app: app.name,
-    upstream: createUpstream({
-      client: createConjurClient({
-        http: deps.http,
-        url: primary.url,
-        ...(deps.primaryRoots === undefined ? {} : { roots: deps.primaryRoots }),
-      }),
-      identity: deps.identity,
-      clock,
-      turns: deps.turns,
-      account,
-      service: primary.service,
-      audience: primary.audience,
-      login: app.role,
-    }),
+    upstream: upstreamOf(app, deps),
     line: deps.line,
     clock,
     logger,
@@ -113,6 +102,15 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
   };
 }
 
+function upstreamOf({ role }: AgentApp, { config, http, identity, clock, turns, primaryRoots }: RunningAppDeps): Upstream {
+  const { url, account, service, audience, vault } = config.primary;
+  const reached = { http, url, ...(primaryRoots === undefined ? {} : { roots: primaryRoots }) };
+  if (vault !== undefined)
+    return createUpstream(createVaultPrimary({ client: createVaultClient(reached), identity, audience, role, ...vault }), { clock, turns });
+  const conjur = { client: createConjurClient(reached), identity, audience, account, service, login: role };
+  return createUpstream(createConjurPrimary(conjur), { clock, turns });
+}
+
 function copyOf(
   app: AgentApp,
   account: AccountName,
@@ -147,7 +145,7 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
     app: app.name,
     account,
     role,
-    login: app.role,
+    login: app.login,
     random: deps.random,
     clock: deps.clock,
     ...(tcp === undefined ? {} : { proves: (secret) => challenges?.spend(secret) === true || holdsToken(files, tcp.tokenFile, secret) }),
@@ -160,10 +158,10 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
       const served = await cache.read(id, version);
       await trail.record({ ...decision, facts: { source: served.source, age: String(Math.floor(served.ageMs / 1000)) } });
       notes.serve(caller.context, served);
-      const { value, mimeType } = served;
-      // Conjur's protocol tells neither number nor time of a version; nothing here shows them.
-      const unknown = { version: version ?? 0, createdAt: caller.context.now - served.ageMs };
-      return { id, value, ...unknown, ...(mimeType === undefined ? {} : { mimeType }) };
+      const { value, mimeType, origin } = served;
+      // Conjur's protocol tells neither number nor time of a version; nothing here shows them then.
+      const told = { version: origin?.version ?? version ?? 0, createdAt: origin?.createdAt ?? caller.context.now - served.ageMs };
+      return { id, value, ...told, ...(mimeType === undefined ? {} : { mimeType }) };
     } catch (error) {
       notes.refuse(caller.context, error);
       await trail.record({ ...decision, error });
@@ -188,6 +186,7 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
     ...(challenges === undefined ? {} : { challenges }),
     reader: {
       identify: callers.identify,
+      local: createLocalPaths({ app: app.name, account, cache, notes, trail, identify: callers.identifyByPlace }),
       read: (caller, { id, version }) => read(caller, id, version),
       async readMany(caller, ids) {
         const values = await Promise.all(ids.map(async (id) => [id, await read(caller, id)] as const));

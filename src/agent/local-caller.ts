@@ -8,7 +8,7 @@
 
 import { constantTimeEqual, hmacOfParts, sha256Hex } from "../crypto/digest";
 import { type JsonObject, readJsonObject } from "../crypto/strict-json";
-import type { LocalLogin, Reader } from "../fronts/front";
+import type { LocalLogin, LocalPaths, Reader } from "../fronts/front";
 import { PosternError } from "../model/failures";
 import type { AccountName, RoleId } from "../model/ids";
 import type { Clock, Random } from "../model/ports";
@@ -29,6 +29,8 @@ export interface LocalCallerOptions {
 
 export interface LocalCallers extends LocalLogin {
   readonly identify: Reader["identify"];
+  /** Who asks without a login: on a socket the app, on a port whoever shows the proof. Throws `unauthenticated`. */
+  readonly identifyByPlace: (...asked: Parameters<LocalPaths["identify"]>) => Caller;
 }
 
 const lifetimeSeconds = 300;
@@ -53,6 +55,12 @@ export function createLocalCallers(options: LocalCallerOptions): LocalCallers {
       return issue(context.now);
     },
     identify: (presented, context) => verify(presented.token, context),
+    identifyByPlace(proof, context) {
+      // On a socket a token is not looked at: clients that keep one of another server's send it here too.
+      if (proves !== undefined && (proof === undefined || !proves(proof))) throw refused("local_proof");
+      const { now } = context;
+      return { account, role, context, issuedAt: now, expiresAt: now + lifetimeSeconds * 1000, proof: "session" };
+    },
   };
 
   function issue(now: Instant): Awaited<ReturnType<LocalLogin["login"]>> {

@@ -40,11 +40,20 @@ const File = v.strictObject({
   body: Base64,
 });
 const Age = v.pipe(v.number(), v.minValue(0));
+const Mount = v.strictObject({ path: v.string(), type: v.picklist(["kv-v1", "kv-v2", "conjur"]) });
+const Origin = v.strictObject({ mount: Mount, version: v.exactOptional(v.number()), createdAt: v.exactOptional(v.number()) });
 const Content = v.strictObject({
   writtenAt: v.number(),
   isRefused: v.boolean(),
   kept: v.array(
-    v.strictObject({ id: v.string(), version: v.optional(v.number()), value: Base64, mimeType: v.optional(v.string()), ageMs: Age }),
+    v.strictObject({
+      id: v.string(),
+      version: v.optional(v.number()),
+      value: Base64,
+      mimeType: v.optional(v.string()),
+      origin: v.optional(Origin),
+      ageMs: Age,
+    }),
   ),
 });
 
@@ -80,12 +89,13 @@ export function createLocalCopy(options: LocalCopyOptions): LocalCopy {
         const addMs = sinceMs < -toleranceMs ? Number.POSITIVE_INFINITY : Math.max(sinceMs, 0);
         return {
           isRefused: content.isRefused,
-          kept: content.kept.map(({ id: name, version, value, mimeType, ageMs }) => ({
+          kept: content.kept.map(({ id: name, version, value, mimeType, origin, ageMs }) => ({
             id: parseId(name),
             value: new SecretBytes(Buffer.from(value, "base64")),
             ageMs: ageMs + addMs,
             ...(version === undefined ? {} : { version }),
             ...(mimeType === undefined ? {} : { mimeType }),
+            ...(origin === undefined ? {} : { origin }),
           })),
         };
       } catch (error) {

@@ -14,3 +14,8 @@ export function isLocalRequest({ headers }: Request, port: number): boolean {
   if (!hosts.has(name.toLowerCase()) || Number(stated ?? 80) !== port) return false;
   return ![...headers.keys()].some((key) => telltales.includes(key) || telltalePrefixes.some((prefix) => key.startsWith(prefix)));
 }
+
+/** Vault's own clients always send it, and a request that somebody else was made to send never has it. Source: Vault 1.19, command/agentproxyshared. */
+export function hasVaultHeader({ headers }: Request): boolean {
+  return headers.get("x-vault-request") === "true";
+}

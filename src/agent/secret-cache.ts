@@ -7,18 +7,23 @@
  * concerns is dropped, and when it refuses the role itself nothing more is served, line or no line, until the role logs in again.
  */
 
+import type { VaultMount } from "../client/vault-client";
 import { failureOf, PosternError } from "../model/failures";
 import { identifierOf, type ResourceId } from "../model/ids";
 import type { Clock, Logger } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import type { Instant } from "../model/types";
 import type { Line } from "./line";
+import { createMountMemory } from "./mount-memory";
+import type { SecretOrigin } from "./primary";
+import { asLocal, away, refusedRole } from "./refusals";
 import type { Upstream } from "./upstream";
 
 /** A value with what an answer says of its freshness. */
 export interface Served {
   readonly value: SecretBytes;
   readonly mimeType?: string;
+  readonly origin?: SecretOrigin;
   /** `primary`: it gave the value within the time that counts as fresh. `copy`: it could not be asked now. */
   readonly source: "primary" | "copy";
   readonly ageMs: number;
@@ -30,6 +35,7 @@ export interface Kept {
   readonly version?: number;
   readonly value: SecretBytes;
   readonly mimeType?: string;
+  readonly origin?: SecretOrigin;
   readonly ageMs: number;
 }
 
@@ -44,6 +50,8 @@ export interface SecretCache {
   read(id: ResourceId, version?: number): Promise<Served>;
   /** Forgets what is past its bound, and asks for everything else, and for `ids`, anew. Never throws. */
   refresh(ids: readonly ResourceId[]): Promise<void>;
+  /** The mount that a path is in; without the primary, one that a value held now came from. Absent where secrets have no paths. Throws as `read`. */
+  readonly mountOf?: (path: string) => Promise<VaultMount>;
   /** What a copy may hold: values that may be served without the primary now. */
   state(): CacheState;
 }
@@ -94,16 +102,16 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   const isWithinBound = (each: Held): boolean => !isRefused && ageOf(each) <= boundOf(each.id);
 
   function served(each: Held, source: Served["source"]): Served {
-    const { value, mimeType } = each;
-    return { value, source, ageMs: ageOf(each), ...(mimeType === undefined ? {} : { mimeType }) };
+    const { value, mimeType, origin } = each;
+    const told = { ...(mimeType === undefined ? {} : { mimeType }), ...(origin === undefined ? {} : { origin }) };
+    return { value, source, ageMs: ageOf(each), ...told };
   }
 
   /** What can be answered without the primary. */
   function withoutLine(key: string): Served {
     const each = held.get(key);
-    if (isRefused) throw new PosternError({ code: "forbidden", because: "primary_refused_role" });
-    if (each === undefined && !expired.has(key))
-      throw new PosternError({ code: "upstream_unavailable", upstream: "primary", overloaded: true, because: "primary_unavailable" });
+    if (isRefused) throw refusedRole();
+    if (each === undefined && !expired.has(key)) throw away();
     if (each === undefined || !isWithinBound(each)) throw new PosternError({ code: "stale", because: "stale" });
     return served(each, "copy");
   }
@@ -138,8 +146,7 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
     }
     line.succeeded();
     if (code === "unauthenticated") {
-      isRefused = true;
-      logger.warn("primary_refused_role", { app: options.app });
+      refuseRole();
     } else {
       // One version may be gone by itself; whoever may not read the secret, or sees it no more, has no version of it.
       const isOneVersion = key !== id && code === "not_found";
@@ -148,6 +155,21 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
     }
     if (refusals.size >= maxRefusals) refusals.clear();
     refusals.set(key, { error, atMs: clock.monotonicMs() });
+    changed();
+  }
+
+  const role = {
+    isRefused: () => isRefused,
+    refuse: refuseRole,
+    admit() {
+      isRefused = false;
+    },
+  };
+  const mountsHeld = (): readonly VaultMount[] => [...held.values()].flatMap(({ origin }) => (origin === undefined ? [] : [origin.mount]));
+
+  function refuseRole(): void {
+    isRefused = true;
+    logger.warn("primary_refused_role", { app: options.app });
     changed();
   }
 
@@ -205,6 +227,9 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
         await flightOf(key, id, version).catch(() => undefined);
       }
     },
+    ...(upstream.mountOf === undefined
+      ? {}
+      : { mountOf: createMountMemory({ ...options, ask: upstream.mountOf, role, held: mountsHeld }) }),
     state: () => ({
       isRefused,
       kept: [...held.values()]
@@ -213,12 +238,6 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
         .filter(({ id, ageMs }) => boundOf(id) > 0 && ageMs <= boundOf(id)),
     }),
   };
-}
-
-/** The role is known here, whatever the primary thinks of it: refusing it is not a matter of its local token. */
-function asLocal(error: unknown): unknown {
-  if (failureOf(error).code !== "unauthenticated") return error;
-  return new PosternError({ code: "forbidden", because: "primary_refused_role" }, { cause: error });
 }
 
 function keyOf(id: ResourceId, version: number | undefined): string {

@@ -1,7 +1,7 @@
 /**
  * The file that a machine's agent is told by: one TOML file, in which every key is known.
  *
- *   [primary]  url, account, service      whom it asks
+ *   [primary]  url, account, service      whom it asks; with protocol = "vault", by mount
  *   [identity] source, client_id          who the machine is
  *   [offline]  max_stale                  how long a copy may serve without the primary
  *   [apps.NAME] role, socket, owner       who may ask here, and as whom
@@ -15,8 +15,10 @@ import { readToml } from "./toml-file";
 
 export interface AgentApp {
   readonly name: string;
-  /** `host/apps/billing`. */
+  /** `host/apps/billing`; where Vault's protocol is spoken, the name of a role of the Azure method. */
   readonly role: string;
+  /** How clients that log in here name it: the role, or `host/vault/role/azure/billing`, as a Postern names such a role in its graph. */
+  readonly login: string;
   /** One of the two is there. */
   readonly socket?: { readonly path: string; readonly owner?: string; readonly group?: string; readonly mode: number };
   readonly tcp?: {
@@ -48,8 +50,10 @@ export interface AgentConfig {
   readonly primary: {
     readonly url: string;
     readonly account: string;
-    /** The service of `authn-azure` there. */
+    /** The service of `authn-azure` there; empty where Vault's protocol is spoken. */
     readonly service: string;
+    /** Where Vault's protocol is spoken: the mount of the Azure method, and the scale set of this machine if its tokens do not name it. */
+    readonly vault?: { readonly mount: string; readonly scaleSet?: string };
     readonly audience: string;
     readonly caFile?: string;
   };
@@ -95,7 +99,9 @@ const Mode = v.pipe(
   v.transform((text) => Number.parseInt(text, 8)),
   v.check((mode) => (mode & 0o117) === 0, 'a mode that is closed to others and has nothing to execute, such as "0660"'),
 );
-const Role = v.pipe(Name, v.regex(/^host\/.+$/u, "the login of a host, such as host/apps/billing"));
+const hostRole = /^host\/.+$/u;
+const vaultRole = /^\w(?:[\w.-]*\w)?$/u;
+const MountPath = v.pipe(Name, v.regex(/^[\w.-]+(?:\/[\w.-]+)*$/u, "the path of a mount, such as azure"));
 const Url = v.pipe(
   Name,
   v.check((text) => {
@@ -110,7 +116,7 @@ const IdentityEndpoint = v.strictObject({
   audiences: v.pipe(Names, v.minLength(1, "at least one audience: no token is handed out for any other")),
 });
 const App = v.strictObject({
-  role: Role,
+  role: Name,
   socket: v.optional(Path),
   owner: v.optional(Account),
   group: v.optional(Account),
@@ -121,6 +127,15 @@ const App = v.strictObject({
   keep: v.optional(Names),
   identity_endpoint: v.optional(IdentityEndpoint),
 });
+const common = { url: Url, audience: v.optional(Name), ca: v.optional(Name) };
+const ConjurPrimary = v.strictObject({ protocol: v.optional(v.literal("conjur")), account: Name, service: Name, ...common });
+const VaultPrimary = v.strictObject({
+  protocol: v.literal("vault"),
+  account: v.optional(Name),
+  mount: v.optional(MountPath),
+  scale_set: v.optional(Name),
+  ...common,
+});
 const File = v.strictObject({
   data: v.optional(Path),
   seal: v.optional(Names),
@@ -130,7 +145,7 @@ const File = v.strictObject({
   ca: v.optional(Names),
   https_proxy: v.optional(Url),
   proxy_exceptions: v.optional(Name),
-  primary: v.strictObject({ url: Url, account: Name, service: Name, audience: v.optional(Name), ca: v.optional(Name) }, "a table"),
+  primary: v.variant("protocol", [ConjurPrimary, VaultPrimary], "conjur or vault"),
   identity: v.optional(
     v.strictObject({
       source: v.optional(v.picklist(["imds", "arc", "app-service", "workload"], "imds, arc, app-service or workload")),
@@ -158,6 +173,9 @@ const File = v.strictObject({
 type Said = v.InferOutput<typeof File>;
 
 const defaults = {
+  // What secrets are named in here, where the other side has no accounts.
+  account: "vault",
+  mount: "azure",
   data: "/var/lib/postern-agent",
   audience: "https://management.azure.com/",
   freshMs: 10_000,
@@ -169,11 +187,12 @@ const defaults = {
 export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
   const said = readToml(File, source);
   const problems = [
+    ...roleProblems(said),
     ...identityProblems(said),
     ...auditProblems(said),
     ...Object.entries(said.apps).flatMap(([name, app]) => appProblems(name, app)),
   ];
-  const apps = Object.entries(said.apps).map(([name, app]) => appOf(name, app));
+  const apps = Object.entries(said.apps).map(([name, app]) => appOf(name, app, said.primary));
   const [first, ...rest] = apps;
   if (first === undefined) problems.push("apps: expected at least one app");
   problems.push(
@@ -198,8 +217,9 @@ function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSour
     logLevel: said.log_level ?? "info",
     primary: {
       url: primary.url.replace(/\/+$/u, ""),
-      account: primary.account,
-      service: primary.service,
+      ...(primary.protocol === "vault"
+        ? { account: primary.account ?? defaults.account, service: "", vault: vaultOf(primary) }
+        : { account: primary.account, service: primary.service }),
       audience: primary.audience ?? defaults.audience,
       ...(primary.ca === undefined ? {} : { caFile: resolve(base, primary.ca) }),
     },
@@ -223,13 +243,27 @@ function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSour
   };
 }
 
-function appOf(name: string, app: Said["apps"][string]): AgentApp {
+function vaultOf({ mount, scale_set: scaleSet }: v.InferOutput<typeof VaultPrimary>): NonNullable<AgentConfig["primary"]["vault"]> {
+  return { mount: mount ?? defaults.mount, ...(scaleSet === undefined ? {} : { scaleSet }) };
+}
+
+/** Each protocol names roles in its own way. */
+function roleProblems({ primary, apps }: Said): readonly string[] {
+  const [role, form] =
+    primary.protocol === "vault"
+      ? ([vaultRole, "the name of a role of the Azure method, such as billing"] as const)
+      : ([hostRole, "the login of a host, such as host/apps/billing"] as const);
+  return Object.entries(apps).flatMap(([name, app]) => (role.test(app.role) ? [] : [`apps.${name}.role: expected ${form}`]));
+}
+
+function appOf(name: string, app: Said["apps"][string], primary: Said["primary"]): AgentApp {
   const { socket, owner, group, mode, listen, token_file, challenge, identity_endpoint: endpoint } = app;
   const proof = { ...(token_file === undefined ? {} : { tokenFile: token_file }), ...(challenge === undefined ? {} : { challenge }) };
   const access = { ...(owner === undefined ? {} : { owner }), ...(group === undefined ? {} : { group }) };
   return {
     name,
     role: app.role,
+    login: primary.protocol === "vault" ? `host/vault/role/${vaultOf(primary).mount}/${app.role}` : app.role,
     ...(socket === undefined ? {} : { socket: { path: socket, ...access, mode: mode ?? defaults.socketMode } }),
     ...(listen === undefined ? {} : { tcp: { listen, ...proof } }),
     keep: app.keep ?? [],

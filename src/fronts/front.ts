@@ -8,10 +8,33 @@
 import type { Hono } from "hono";
 import type { Broker, SecretReader } from "../core/broker";
 import { type Failure, type FailureCode, failureOf } from "../model/failures";
-import type { RequestContext } from "../model/types";
+import type { ResourceId } from "../model/ids";
+import type { SecretBytes } from "../model/secret-bytes";
+import type { Caller, RequestContext } from "../model/types";
 
 /** What the agent of a machine implements for fronts; the words are the core's. */
-export type Reader = SecretReader;
+export interface Reader extends SecretReader {
+  /** For protocols whose clients need not log in on their own machine, and name secrets by path. */
+  readonly local?: LocalPaths;
+}
+
+export interface LocalPaths {
+  /** The app whose socket or port it is; on a port by a proof that only the app can have. Throws `unauthenticated`. */
+  identify(proof: SecretBytes | undefined, context: RequestContext): Promise<Caller>;
+  /** The mount that a path below it, or its own, belongs to. Throws `not_found`, `forbidden`, `upstream_unavailable`. */
+  mountOf(caller: Caller, path: string): Promise<LocalMount>;
+}
+
+/** Where secrets are named by path. */
+export interface LocalMount {
+  /** Without slashes at either end: `secret`. */
+  readonly path: string;
+  /** What is kept there: `kv-v1` and `kv-v2` objects, or `conjur` values, each its variable's own. */
+  readonly type: "kv-v1" | "kv-v2" | "conjur";
+  /** The secret below it. Throws `malformed` for what can be none's name. */
+  secretAt(key: string): ResourceId;
+}
+
 /** Where clients of a protocol log in before they read. */
 export type LocalLogin = Pick<Broker, "login">;
 
@@ -21,7 +44,7 @@ export interface Front {
   /** Everything the protocol offers. */
   serve(broker: Broker, settings?: FrontSettings): FrontApp;
   /** The routes that only read secrets: all that a machine's own agent offers. `logins` for protocols whose clients log in first. */
-  reads(reader: SecretReader, logins?: LocalLogin): FrontApp;
+  reads(reader: Reader, logins?: LocalLogin): FrontApp;
 }
 
 /** What an operator may choose about the protocols themselves; what is absent is as the original has it. */

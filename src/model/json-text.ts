@@ -3,6 +3,14 @@
  * cut out of its text and put in again, and never rebuilt.
  */
 
+import { isUtf8 } from "node:buffer";
+
+/** Bytes of any kind as members of a JSON object: `s3cret` → `{"value":"s3cret"}`; what is no text → `{"value":"/w==","encoding":"base64"}`. */
+export function valueMembers(bytes: Uint8Array): { readonly value: string; readonly encoding?: "base64" } {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return isUtf8(bytes) ? { value: buffer.toString("utf8") } : { value: buffer.toString("base64"), encoding: "base64" };
+}
+
 /** The members of a JSON object, each value as the text it is written in; undefined when the text is not one object. Of two of the same name the later counts. */
 export function membersOf(text: string): ReadonlyMap<string, string> | undefined {
   if (!isObjectText(text)) return undefined;

@@ -30,20 +30,18 @@ export async function createAgentHouse() {
   }
 
   let starts = 8;
-  /** Whom an agent here asks, and who it is. */
-  const settings = `[primary]
-url = "${primary.listener.url}"
-account = "acme"
-service = "${service}"
-[identity]
+  const identity = `[identity]
 source = "arc"
 endpoint = "${simulator.machine(machineName).url}/metadata/identity/oauth2/token"
 tokens_folder = "${simulator.tokensFolder}"
 `;
+  const primaryTable = `[primary]\nurl = "${primary.listener.url}"\naccount = "acme"\nservice = "${service}"\n`;
+  /** Whom an agent here asks, and who it is. */
+  const settings = `${primaryTable}${identity}`;
 
-  /** `more` is text of the file after the common part; `$folder` is the folder. */
-  async function start(more: string, log = createLogKeeper()): Promise<RunningAgent> {
-    const text = `data = "${folder}/data"\n${settings}${more.replaceAll("$folder", folder)}`;
+  /** `more` is text of the file after the common part; `$folder` is the folder. `table` is the primary's, when it is not this house's own. */
+  async function start(more: string, log = createLogKeeper(), table = primaryTable): Promise<RunningAgent> {
+    const text = `data = "${folder}/data"\n${table}${identity}${more.replaceAll("$folder", folder)}`;
     // Tables come after plain keys.
     const plain = /^(?:seal|https_proxy) = .*$/mu.exec(text)?.[0];
     const ordered = plain === undefined ? text : `${plain}\n${text.replace(plain, "")}`;

@@ -69,7 +69,7 @@ const doors: readonly RegExp[] = [
   /^audit\/(audit-log|forwarding)$/,
   /^metrics\/metrics$/,
   /^config\/(config|agent|connection|duration|secrets-file|render-file)$/,
-  /^client\/(client|admin-wire|conjur-api|conjur-client|machine-token|socket-http)$/,
+  /^client\/(client|admin-wire|conjur-api|conjur-client|vault-client|machine-token|socket-http)$/,
   /^server\/(compose|listener|admin|server|dev|offload)$/,
   /^agent\/(agent|local-copy)$/,
   /^simulator\/azure\/simulator$/,

@@ -20,6 +20,9 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
   url = "https://postern.example:8443"     a Postern or a Conjur
   account = "acme"
   service = "AzureAE1"                     of its authn-azure
+  # protocol = "vault"                     or a Vault, an OpenBao, or a Postern by their protocol: then no account and service, but
+  # mount = "azure"                        where its Azure method is, and
+  # scale_set = "web"                      of a machine of a flexible scale set, whose tokens do not name it
   audience = "https://management.azure.com/"
   ca = "postern-ca.pem"
   [identity]                               all of it is found out when absent
@@ -31,10 +34,10 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
   max_stale = "24h"                        and serves so long without the primary (default: not at all)
   secrets = { "apps/db" = "1h" }           another bound for one secret, or for a branch
   [apps.billing]
-  role = "host/apps/billing"               the machine logs in as this host
+  role = "host/apps/billing"               the machine logs in as this host; with protocol = "vault" the name of a role, "billing"
   socket = "/run/postern/billing.sock"
   owner = "billing"                        with group and mode: who may connect (default mode 0600)
-  keep = ["apps/db/password"]              fetched before anybody asks
+  keep = ["apps/db/password"]              fetched before anybody asks; with protocol = "vault" paths without data/, "secret/app/db"
   [apps.legacy]
   role = "host/apps/legacy"
   listen = "127.0.0.1:8301"                a port, for what cannot use a socket;
@@ -47,6 +50,7 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
 
 Example:
   $ postern agent --config /etc/postern/agent.toml
+  $ curl --unix-socket /run/postern/billing.sock http://localhost/v1/secret/data/app/db
   $ curl --unix-socket /run/postern/billing.sock -d x http://localhost/authn/acme/host%2Fapps%2Fbilling/authenticate
 `;
 

@@ -142,10 +142,14 @@ function ownConnection(command: Command, { io, world }: Cli, hasOthers: boolean)
 
 /** As the agent logs in for each app, and each app's socket. */
 function connectionsOfAgent({ primary, identity, proxy, apps }: AgentConfig, io: CliIo): Connections {
-  const { url, account, service, audience, caFile } = primary;
-  const sockets = apps.flatMap(({ role, socket }): readonly Connection[] =>
-    socket === undefined ? [] : [{ url: socketUrl, account, login: role, proof: { kind: "socket", path: socket.path } }],
+  const { url, account, service, audience, caFile, vault } = primary;
+  const sockets = apps.flatMap(({ login, socket }): readonly Connection[] =>
+    socket === undefined ? [] : [{ url: socketUrl, account, login, proof: { kind: "socket", path: socket.path } }],
   );
+  if (vault !== undefined) {
+    const found = "the agent's primary speaks Vault's protocol, by which nothing is tried here; its answers at the sockets are";
+    return { findings: [{ check: "agent's primary", state: "unknown", found }], connections: sockets };
+  }
   try {
     const roots = caFile === undefined ? undefined : Buffer.from(io.readFile(caFile)).toString("utf8");
     const certificates = roots === undefined ? {} : { roots };

@@ -2,7 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { PosternError } from "../../model/failures";
-import { isObjectText, membersOf } from "../../model/json-text";
+import { isObjectText, membersOf, valueMembers } from "../../model/json-text";
 import { SecretBytes } from "../../model/secret-bytes";
 
 /** The value of a key as the text of a JSON object: as it is when it is one, else as that of a variable. */
@@ -13,9 +13,7 @@ export function objectOf(value: SecretBytes): SecretBytes {
 
 /** `s3cret` → `{"value":"s3cret"}`; of bytes that are no text `{"value":"/w==","encoding":"base64"}`. */
 export function variableObject(value: SecretBytes): SecretBytes {
-  const bytes = value.reveal();
-  const members = isUtf8(bytes) ? { value: textOf(bytes) } : { value: Buffer.from(bytes).toString("base64"), encoding: "base64" };
-  return SecretBytes.ofText(JSON.stringify(members));
+  return SecretBytes.ofText(JSON.stringify(valueMembers(value.reveal())));
 }
 
 /** The other way round. Throws `malformed` for an object that no variable is shown as. */

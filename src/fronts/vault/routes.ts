@@ -24,7 +24,7 @@ export const vault: Front = {
     bound((app) => {
       app.all("*", async (c) => answer(c.req.raw, c.env, broker, settings));
     }),
-  reads: () => bound(addReads),
+  reads: (reader) => bound((app) => addReads(app, reader)),
 };
 
 function bound(add: (app: Hono<FrontEnv>) => void): FrontApp {

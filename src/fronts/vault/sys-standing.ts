@@ -27,7 +27,10 @@ function standingOf(settings: Call["settings"]): Standing {
   return settings.standing?.() ?? { state: "ready" };
 }
 
-function health(call: Call): Answer {
+/** What of a request these answers depend on. */
+export type StandingCall = Pick<Call, "settings" | "query" | "context" | "isHead">;
+
+export function health(call: StandingCall): Answer {
   const { state, deployment } = standingOf(call.settings);
   const isSealed = state !== "ready";
   const status = statusOf(call, state);
@@ -51,7 +54,7 @@ function health(call: Call): Answer {
 }
 
 /** Each state has its status, and a query member that replaces it. */
-function statusOf({ query }: Call, state: Standing["state"]): number {
+function statusOf({ query }: StandingCall, state: Standing["state"]): number {
   const [member, usual] = state === "ready" ? ["activecode", 200] : state === "uninitialised" ? ["uninitcode", 501] : ["sealedcode", 503];
   const said = query.one(String(member));
   if (said === undefined) return Number(usual);
@@ -66,7 +69,7 @@ function statusOf({ query }: Call, state: Standing["state"]): number {
   });
 }
 
-function sealStatus({ settings }: Call): Answer {
+export function sealStatus({ settings }: StandingCall): Answer {
   const { state, deployment } = standingOf(settings);
   const isSealed = state !== "ready";
   const cluster = isSealed || deployment === undefined ? {} : { cluster_name: clusterName, cluster_id: deployment };
@@ -96,7 +99,7 @@ function replication(): Answer {
   return { data: { dr: { mode: "disabled" }, performance: { mode: "disabled" } } };
 }
 
-function leader({ settings }: Call): Answer {
+export function leader({ settings }: StandingCall): Answer {
   if (standingOf(settings).state !== "ready") throw new PosternError({ code: "sealed", reason: "standing" });
   const bare = {
     ha_enabled: false,

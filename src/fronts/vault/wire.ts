@@ -4,6 +4,7 @@
  * Source: hvac 2, adapters.py; Vault 1.19, http/handler.go (respondError), logical/response_util.go.
  */
 
+import { valueMembers } from "../../model/json-text";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { RequestContext } from "../../model/types";
 import type { Wire } from "../front";
@@ -55,6 +56,9 @@ export interface WrapInfo {
 
 /** Reads a text that must not be printed elsewhere. */
 export const revealed = (secret: SecretBytes): string => Buffer.from(secret.reveal()).toString("utf8");
+
+/** A variable of a policy, whose value is any bytes, as an object. */
+export const variableShape = (secret: SecretBytes): object => valueMembers(secret.reveal());
 
 const raw = Symbol("raw JSON");
 

@@ -17,6 +17,21 @@ function problems(text: string): string {
 }
 
 describe("the agent's file", () => {
+  test("names what a primary by Vault's protocol needs", () => {
+    const config = load(
+      '[primary]\nurl = "https://vault.example/"\nprotocol = "vault"\nscale_set = "web"\n[apps.a]\nrole = "billing"\nsocket = "/a"\n',
+    );
+    expect(config.primary).toEqual({
+      url: "https://vault.example",
+      account: "vault",
+      service: "",
+      vault: { mount: "azure", scaleSet: "web" },
+      audience: "https://management.azure.com/",
+    });
+    expect(config.apps[0]).toMatchObject({ role: "billing", login: "host/vault/role/azure/billing" });
+    expect(load(primary + app).apps[0].login).toBe("host/apps/billing");
+  });
+
   test("has safe defaults: no seal, nothing served without the primary, sockets of their owner alone", () => {
     const config = load(primary + app);
     expect(config).toMatchObject({ seals: [], maxStaleMs: 0, freshMs: 10_000, refreshMs: 300_000, dataFolder: "/var/lib/postern-agent" });
@@ -47,6 +62,19 @@ describe("the agent's file", () => {
     ["a port for the world", `${primary}[apps.a]\nrole = "host/a"\nlisten = "0.0.0.0:1"\ntoken_file = "/t"\n`, "127.0.0.1:PORT"],
     ["neither socket nor port", `${primary}[apps.a]\nrole = "host/a"\n`, "either socket or listen"],
     ["both", `${primary}${app}listen = "127.0.0.1:1"\ntoken_file = "/t"\n`, "either socket or listen"],
+    ["no account", `[primary]\nurl = "https://p"\nservice = "s"\n${app}`, "primary.account: missing"],
+    ["what is another protocol's", `${primary}mount = "azure"\n${app}`, "primary.mount: unknown setting"],
+    [
+      "what is another protocol's too",
+      `${primary}protocol = "vault"\n[apps.a]\nrole = "a"\nsocket = "/a"\n`,
+      "primary.service: unknown setting",
+    ],
+    ["a host as role of Vault's", `[primary]\nurl = "https://p"\nprotocol = "vault"\n${app}`, "the name of a role of the Azure method"],
+    [
+      "a mount that is none",
+      `[primary]\nurl = "https://p"\nprotocol = "vault"\nmount = "/x/"\n[apps.a]\nrole = "a"\nsocket = "/a"\n`,
+      "the path of a mount",
+    ],
     ["a user as role", `${primary}[apps.a]\nrole = "admin"\nsocket = "/a"\n`, "the login of a host"],
     ["two apps on one socket", `${primary}${app}[apps.b]\nrole = "host/b"\nsocket = "/run/postern/billing.sock"\n`, "used twice"],
     ["two names of an identity", `${primary}[identity]\nclient_id = "a"\nobject_id = "b"\n${app}`, "one of client_id"],
