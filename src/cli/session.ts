@@ -49,6 +49,8 @@ const Kept = v.strictObject({
 const usedShare = 0.75;
 const connectionFile = "connection.json";
 const sessionFile = "session.json";
+const unknownLogin =
+  "a login; make one with 'postern login', or name one by CONJUR_APPLIANCE_URL, CONJUR_ACCOUNT, CONJUR_AUTHN_LOGIN and CONJUR_AUTHN_API_KEY";
 const copies = "offline";
 const keptFiles = [sessionFile, "offline.key", connectionFile];
 
@@ -79,7 +81,7 @@ export function openLogin(io: CliIo, world: CliWorld, choice: LoginChoice): Logg
   const folder = stateFolderOf(io, choice);
   const path = join(folder, connectionFile);
   const bytes = world.files.read(path);
-  if (bytes === undefined) throw new PosternError({ code: "not_found", target: "a login; make one with 'postern login'" });
+  if (bytes === undefined) throw new PosternError({ code: "not_found", target: unknownLogin });
   const connection = readConnection(bytes, path);
   return createLogin(connection, world, { folder, boundTo: boundTo(connection), isNew: false });
 }

@@ -3,9 +3,10 @@
 import { closeSync, constants, mkdtempSync, openSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PosternError } from "../model/failures";
 
 export interface SecretFolder {
-  /** Writes a new file and gives its path. `name` is one segment of it. */
+  /** Writes a new file and gives its path. `name` is one segment of it. Throws `storage_full` and `internal`. */
   write(name: string, bytes: Uint8Array): string;
   /** With all that is in it. May be called again. */
   remove(): void;
@@ -23,18 +24,15 @@ export function createSecretFolder(): SecretFolder {
   };
   return {
     write(name, bytes) {
-      if (folder === undefined) {
-        folder = mkdtempSync(join(base(), "postern-"));
-        process.once("exit", sweep);
-      }
-      const path = join(folder, name);
-      const descriptor = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
       try {
-        writeFileSync(descriptor, bytes);
-      } finally {
-        closeSync(descriptor);
+        if (folder === undefined) {
+          folder = made();
+          process.once("exit", sweep);
+        }
+        return writeNew(join(folder, name), bytes);
+      } catch (cause) {
+        throw translated(cause);
       }
-      return path;
     },
     remove() {
       sweep();
@@ -43,12 +41,28 @@ export function createSecretFolder(): SecretFolder {
   };
 }
 
-/** What is in memory is on no disk that is thrown away or copied later; swap is the operator's. */
-function base(): string {
+function writeNew(path: string, bytes: Uint8Array): string {
+  const descriptor = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
   try {
-    if (process.platform === "linux" && statfsSync(memoryFolder).type === memoryType) return memoryFolder;
-  } catch {
-    // There is none.
+    writeFileSync(descriptor, bytes);
+  } finally {
+    closeSync(descriptor);
   }
-  return tmpdir();
+  return path;
+}
+
+/** What is in memory is on no disk that is thrown away or copied later; swap is the operator's. */
+function made(): string {
+  try {
+    if (process.platform === "linux" && statfsSync(memoryFolder).type === memoryType) return mkdtempSync(join(memoryFolder, "postern-"));
+  } catch {
+    // There is none, or this user may not write there.
+  }
+  return mkdtempSync(join(tmpdir(), "postern-"));
+}
+
+function translated(cause: unknown): PosternError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+  if (code === "ENOSPC" || code === "EDQUOT") return new PosternError({ code: "storage_full" }, { cause });
+  return new PosternError({ code: "internal", what: `a file for a secret: ${code}`, because: "file_error" }, { cause });
 }

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { join } from "node:path";
 import type { Finding } from "../../src/cli/doctor/finding";
 import { selfSigned } from "../../src/crypto/certificate";
-import { execute, type Installation, installBinary } from "../support/binary";
+import { execute, type Installation, inOwnMounts, installBinary } from "../support/binary";
 
 setDefaultTimeout(60_000);
 
@@ -18,6 +18,8 @@ let dev: Bun.Subprocess<"ignore", "pipe", "pipe">;
 let url = "";
 let login: readonly string[] = [];
 let data = "";
+/** As the sample's administrator. */
+const conjur: Record<string, string> = {};
 
 interface Ended {
   readonly code: number;
@@ -73,6 +75,8 @@ beforeAll(async () => {
   url = found(text, /^# Postern +(\S+)/mu);
   data = found(text, /^# Files +(\S+)/mu);
   const arc = found(text, /^# arc +(\S+)/mu);
+  for (const name of ["CONJUR_ACCOUNT", "CONJUR_CERT_FILE", "CONJUR_AUTHN_LOGIN", "CONJUR_AUTHN_API_KEY"])
+    conjur[name] = found(text, new RegExp(`^export ${name}=(\\S+)`, "mu"));
   const roots = found(text, /^export CONJUR_CERT_FILE=(\S+)/mu);
   const identity = [
     "--identity-source",
@@ -142,6 +146,14 @@ describe("with the server at hand", () => {
       expect(existsSync(path)).toBe(false);
     },
   );
+
+  const script = 'mount -t tmpfs -o size=8k tmpfs /dev/shm; code=0; "$@" || code=$?; ls /dev/shm >&2; exit $code';
+  const inSmallMemory = (words: readonly string[]) => inOwnMounts(script, words);
+  test.skipIf(inSmallMemory([]) === undefined)("a program is not started without its files, and half of one is not left behind", () => {
+    const words = [installation.binary, "exec", "--yaml", `A: !file ${"x".repeat(20_000)}`, "--", "echo", "ran"];
+    const { code, stdout, stderr } = execute(inSmallMemory(words) ?? [], { cwd: home, env: environment() });
+    expect([code, stdout, stderr]).toEqual([1, "", "postern: the disk is full\n"]);
+  });
 
   test("a program that a signal ends is told as a shell tells it, and leaves no file", async () => {
     const { code, out } = await run(["exec", "--yaml", `F: !var:file ${secret}`, "--", "sh", "-c", 'echo "$F"; kill -KILL $$']);
@@ -293,6 +305,33 @@ describe.skipIf(process.getuid?.() !== 0)("a user without rights", () => {
     const theirs = installation.folder("of-others");
     expect(as(["render", "--template", `t.tmpl:${join(theirs, "out")}`])).toMatchObject({ code: 1, out: "" });
     expect(readdirSync(own).filter((name) => name.includes(".postern-"))).toEqual([]);
+  });
+});
+
+describe("in the place of summon", () => {
+  const asAdministrator = (): Record<string, string> => ({ ...conjur, CONJUR_APPLIANCE_URL: url });
+  const project = (): string => join(home, "project");
+
+  test("a program gets what secrets.yml says, by the variables of Conjur's clients, without any login", async () => {
+    mkdirSync(join(project(), "below"), { recursive: true });
+    const text = `common:\n  PASSWORD: !var $path/test-variable\n  KEY_FILE: !var:file $path/test-variable\nprod:\n  LEVEL: warn\n  NONE: !var:default='nothing' no/such\n`;
+    writeFileSync(join(project(), "secrets.yml"), text);
+    const script = 'echo "$PASSWORD $(cat "$KEY_FILE") $LEVEL $NONE $SUMMON_ENV"';
+    const child = Bun.spawn([installation.binary, "exec", "--up", "-e", "prod", "-D", "path=secrets", "sh", "-c", script], {
+      cwd: join(project(), "below"),
+      env: { ...environment(), HOME: project(), ...asAdministrator() },
+      stdin: "ignore",
+    });
+    expect([await child.stdout.text(), await child.exited]).toEqual([`${secretText} ${secretText} warn nothing prod\n`, 0]);
+    expect(existsSync(join(project(), ".local"))).toBe(false);
+  });
+
+  test("a file with the environment has a line for each name, and is gone after it", async () => {
+    const words = ["exec", "--yaml", `B: "x y"\nA: !var ${secret}`, "--", "sh", "-c", 'echo "$1"; cat "$1"', "sh", "@SUMMONENVFILE"];
+    const { out, code } = await run(words, asAdministrator());
+    const [path = "", ...lines] = out.split("\n");
+    expect([code, lines]).toEqual([0, [`A=${secretText}`, 'B="x y"', ""]]);
+    expect(existsSync(path)).toBe(false);
   });
 });
 

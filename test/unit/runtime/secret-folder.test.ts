@@ -19,8 +19,9 @@ describe("a folder for secrets", () => {
 
   test("overwrites nothing", () => {
     const folder = createSecretFolder();
-    folder.write("a", Buffer.from("one"));
-    expect(() => folder.write("a", Buffer.from("two"))).toThrow();
+    const path = folder.write("a", Buffer.from("one"));
+    expect(() => folder.write("a", Buffer.from("two"))).toThrow("internal: file_error");
+    expect(readFileSync(path, "utf8")).toBe("one");
     folder.remove();
   });
 
