@@ -78,6 +78,7 @@ beforeAll(async () => {
       fetch(`${url}/`, { headers: { "x-request-id": malformedPart.repeat(100) } }),
     ];
     for (const answer of await Promise.all(broken)) leftovers.push(await answer.text());
+    await useAtShell(url, apiKey);
     for (const [name, text] of Object.entries({ value, apiKey, hostKey, password, malformedPart, seal, token })) canaries.set(name, text);
   } finally {
     server.kill("SIGTERM");
@@ -98,6 +99,33 @@ async function postern(args: readonly string[]): Promise<string> {
   const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   if (exitCode !== 0) throw new Error(`exit ${exitCode}: ${stderr}`);
   return stdout;
+}
+
+/** A person logs in by hand, runs a program with the secret while the copy is kept, is refused, and asks the doctor. */
+async function useAtShell(url: string, apiKey: string): Promise<void> {
+  const env = { PATH: "/usr/bin:/bin", HOME: join(folder, "elsewhere") };
+  const common = { cwd: join(folder, "elsewhere"), env, stdout: "pipe", stderr: "pipe" } as const;
+  const where = ["--url", url, "--account", "myorg"];
+  for (const [words, input] of [
+    [["login", ...where, "--login", "admin"], apiKey],
+    [["login", ...where, "--login", "admin", "--state", join(folder, "refused")], malformedPart],
+    [["whoami", "--json"], ""],
+    [["doctor", "--data", data], ""],
+    [["get", "absent"], ""],
+  ] as const) {
+    const child = Bun.spawn([binary, ...words], { ...common, stdin: Buffer.from(input) });
+    leftovers.push(await child.stdout.text(), await child.stderr.text());
+  }
+  const script = 'test -n "$V" && test -s "$F" && echo ready; read x';
+  const words = ["exec", "--offline", "--max-age", "1h", "--yaml", "V: !var v\nF: !var:file v", "--", "sh", "-c", script];
+  const exec = Bun.spawn([binary, ...words], { ...common, stdin: "pipe" });
+  const { value: shown } = await exec.stdout.getReader().read();
+  expect(Buffer.from(shown ?? []).toString()).toBe("ready\n");
+  // Of the program that has the secret, its environment tells; of the one that started it, nothing does.
+  leftovers.push(readFileSync(`/proc/${exec.pid}/cmdline`, "latin1"), readFileSync(`/proc/${exec.pid}/environ`, "latin1"));
+  exec.stdin.end();
+  await exec.exited;
+  leftovers.push(await exec.stderr.text());
 }
 
 async function listeningAt(log: string): Promise<string> {
@@ -144,13 +172,15 @@ function everyFile(below: string): readonly string[] {
 }
 
 describe("after a life with secrets", () => {
-  test("no file of the server holds one, in any spelling", () => {
+  test("no file of the server or of its users holds one, in any spelling", () => {
     const files = everyFile(folder).filter((path) => !path.endsWith("seal.key"));
     expect(files.map((path) => path.slice(folder.length))).toContain("/data/postern.db");
     const found: string[] = [];
     for (const path of files) {
       const content = readFileSync(path).toString("latin1");
       for (const [name, text] of canaries) {
+        // Who is logged in keeps a session, and that alone; of the same second it is the same one.
+        if (name === "token" && path.endsWith("/session.json")) continue;
         for (const spelling of spellings(text))
           if (content.includes(Buffer.from(spelling).toString("latin1"))) found.push(`${name} in ${path}`);
       }
