@@ -48,6 +48,7 @@ export interface RunningAgent {
 const writeEveryMs = 60_000;
 /** Reads at the primary that are under way together, of all apps. */
 const readsAtOnce = 16;
+const leaveMs = 2000;
 const noLimit = { perSecond: 100_000, burst: 100_000 };
 
 /** Throws `malformed` for what the configuration says and this machine does not have; the primary need not answer. */
@@ -126,6 +127,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       for (const timer of timers) clearInterval(timer);
       await Promise.all(listeners.map((listener) => listener.stop()));
       for (const app of apps) app.save();
+      // Nobody waits long for a primary that is away.
+      if (!line.isAway()) await Promise.race([Promise.all(apps.map((app) => app.leave())), pause(leaveMs)]);
       await trail.close();
     },
   };

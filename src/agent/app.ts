@@ -33,6 +33,8 @@ export interface RunningApp {
   refresh(): Promise<void>;
   /** Writes the copy, if there is one. */
   save(): void;
+  /** Gives up its session at the primary. Never throws. */
+  leave(): Promise<void>;
 }
 
 export interface RunningAppDeps {
@@ -63,9 +65,10 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
   const role = parseIdentifier(account, "host", app.login.slice("host/".length));
   const copy = copyOf(app, account, deps);
   let isSaving = false;
+  const upstream = upstreamOf(app, deps);
   const cache = createSecretCache({
     app: app.name,
-    upstream: upstreamOf(app, deps),
+    upstream,
     line: deps.line,
     clock,
     logger,
@@ -99,6 +102,7 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
     ...readerOf(app, { account, role, cache, notes, deps }),
     refresh: () => cache.refresh(kept),
     save,
+    leave: upstream.leave,
   };
 }
 

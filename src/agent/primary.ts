@@ -34,6 +34,8 @@ export interface Primary<Session extends PrimarySession> {
   read(session: Session, id: ResourceId, version: number | undefined): Promise<PrimaryValue>;
   /** The mount that a path is in, at servers that have some. Throws as `read`. */
   readonly mountOf?: (session: Session, path: string) => Promise<VaultMount>;
+  /** Gives a session up, at servers that keep some. Throws `upstream_unavailable`. */
+  readonly leave?: (session: Session) => Promise<void>;
 }
 
 interface Who {
@@ -85,6 +87,7 @@ export function createVaultPrimary({ client, identity, audience, mount, role, sc
       return { value, mimeType: "application/json", origin: { ...origin, mount: found } };
     },
     mountOf: (session, path) => client.mountOf(session, path),
+    leave: (session) => client.revoke(session),
   };
 }
 

@@ -58,7 +58,7 @@ export interface SecretCache {
 
 export interface SecretCacheOptions {
   readonly app: string;
-  readonly upstream: Upstream;
+  readonly upstream: Pick<Upstream, "read" | "mountOf">;
   readonly line: Line;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -17,6 +17,8 @@ export interface Upstream {
   read(id: ResourceId, version?: number): Promise<PrimaryValue>;
   /** Absent where secrets have no paths. Throws as `read`. */
   readonly mountOf?: (path: string) => Promise<VaultMount>;
+  /** Gives up the session there is, where the primary would keep it. Never throws. */
+  leave(): Promise<void>;
 }
 
 export interface UpstreamOptions {
@@ -58,8 +60,16 @@ export function createUpstream<Session extends PrimarySession>(primary: Primary<
     }
   }
 
+  async function leave(): Promise<void> {
+    const left = current?.session;
+    current = undefined;
+    // One that the primary does not hear of ends by itself.
+    if (left !== undefined) await primary.leave?.(left).catch(() => undefined);
+  }
+
   const { mountOf } = primary;
   return {
+    leave,
     read: (id, version) => turns(() => ask((used) => primary.read(used, id, version))),
     ...(mountOf === undefined ? {} : { mountOf: (path: string) => turns(() => ask((used) => mountOf(used, path))) }),
   };

@@ -58,8 +58,10 @@ export interface VaultClient {
     readonly token: SecretBytes;
     readonly machine?: MachineNames;
   }): Promise<VaultSession>;
-  /** The mount that a path is in. Throws `unauthenticated` (the session is over), `forbidden`, `not_found` for a mount of another kind, `upstream_unavailable`. */
+  /** The mount that a path is in. Throws `unauthenticated` (the session is over), `forbidden`, `not_found` for a mount of another kind, `malformed` for a path that the server does not take, `upstream_unavailable`. */
   mountOf(session: VaultSession, path: string): Promise<VaultMount>;
+  /** Ends the session. Throws `upstream_unavailable`. */
+  revoke(session: VaultSession): Promise<void>;
   /** Throws as `mountOf`. A version that was deleted is `not_found`. */
   read(session: VaultSession, mount: VaultMount, key: string, version?: number): Promise<VaultValue>;
 }
@@ -67,6 +69,8 @@ export interface VaultClient {
 const limits = { maxBytes: 4 * 2 ** 20, timeoutMs: 10_000, connectTimeoutMs: 2000 };
 /** Of a token that has no end: it is asked for anew all the same. */
 const dayMs = 86_400_000;
+
+const notUnderstood: ReadonlySet<number> = new Set([400, 405, 414, 431]);
 
 const Login = v.object({ auth: v.object({ client_token: v.pipe(v.string(), v.nonEmpty()), lease_duration: v.number() }) });
 const Preflight = v.object({
@@ -93,6 +97,9 @@ export function createVaultClient({ http, url, roots }: VaultClientOptions): Vau
       throw new PosternError({ code: "unauthenticated", because: "primary_refused" });
     if (answer.status === 403) throw new PosternError({ code: "forbidden", because: "primary_refused" });
     if (answer.status === 404) throw new PosternError({ code: "not_found", target: path });
+    // It understood that much: what was asked for is wrong, and the line is not.
+    if (notUnderstood.has(answer.status))
+      throw new PosternError({ code: "malformed", where: "path", expected: "a path that the primary takes" });
     throw unavailable(`http_${answer.status}`);
   }
 
@@ -125,6 +132,9 @@ export function createVaultClient({ http, url, roots }: VaultClientOptions): Vau
       if (data.type === "conjur") return { path: own, type: "conjur" };
       if (data.type !== "kv" && data.type !== "generic") throw new PosternError({ code: "not_found", target: path });
       return { path: own, type: data.options?.version === "2" ? "kv-v2" : "kv-v1" };
+    },
+    async revoke(session) {
+      await send("auth/token/revoke-self", { method: "PUT" }, session);
     },
     async read(session, mount, key, version) {
       const query = version === undefined ? "" : `?version=${version}`;

@@ -73,6 +73,11 @@ export function startFakeVault(): FakeVault {
       if (request.headers.get("x-vault-request") !== "true") return errors(400, "no header");
       if (/^auth\/[\w/-]+\/login$/.test(path)) return await logIn(request);
       if (!tokens.has(request.headers.get("x-vault-token") ?? "")) return denied();
+      if (path === "auth/token/revoke-self") {
+        tokens.delete(request.headers.get("x-vault-token") ?? "");
+        return new Response(null, { status: 204 });
+      }
+      if (path.includes("\u2028")) return errors(400, "path contains unprintable characters");
       if (path === "auth/token/lookup-self") return Response.json({ data: {} });
       if (path.startsWith("sys/internal/ui/mounts/")) return mount(path.slice("sys/internal/ui/mounts/".length));
       if (path.startsWith("secret/data/forbidden")) return errors(403, "1 error occurred:\n\t* permission denied\n\n");

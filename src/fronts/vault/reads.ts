@@ -32,6 +32,8 @@ async function answer(exchange: Exchange, reader: Reader): Promise<Answer> {
   if (local === undefined) throw new PosternError({ code: "not_found", target: path });
   const caller = await local.identify(token, context);
   if (action !== "read" || isHead) throw new PosternError({ code: "unsupported", what: action, kind: "method" });
+  if (exchange.wrapSeconds !== undefined)
+    throw argument("X-Vault-Wrap-TTL", "no wish to wrap", "response wrapping is not offered by an agent");
   if (path === "auth/token/lookup-self") return lookUp(exchange);
   const asker = { exchange, reader, local, caller };
   if (path.startsWith(preflightPrefix)) return preflight(asker, path.slice(preflightPrefix.length));
@@ -78,13 +80,15 @@ function versionOf({ query }: Exchange): { readonly version?: number } {
   const said = query.one("version");
   if (said === undefined || said === "" || said === "0") return {};
   if (/^[1-9]\d{0,8}$/.test(said)) return { version: Number(said) };
-  throw new PosternError({
-    code: "malformed",
-    where: "version",
-    expected: "a whole number",
-    kind: "argument",
-    says: 'Field validation failed: error converting input for field "version": expected a whole number',
-  });
+  throw argument(
+    "version",
+    "a whole number",
+    'Field validation failed: error converting input for field "version": expected a whole number',
+  );
+}
+
+function argument(where: string, expected: string, says: string): PosternError {
+  return new PosternError({ code: "malformed", where, expected, kind: "argument", says });
 }
 
 function metadataOf({ version, createdAt }: SecretVersion): object {

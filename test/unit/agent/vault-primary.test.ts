@@ -119,6 +119,29 @@ describe("an agent whose primary is a Vault", () => {
     expect(vault.logins.length).toBe(2);
   });
 
+  test("gives up its session when it ends, and waits for no primary that is away", async () => {
+    await start(app);
+    await asked("secret/data/app/db");
+    await running?.stop();
+    running = undefined;
+    expect(vault.asked.at(-1)).toBe("PUT /v1/auth/token/revoke-self");
+  });
+
+  test("takes no line for lost because an app asks for what the primary does not understand", async () => {
+    await start(app);
+    expect((await asked("secret/data/a%E2%80%A8b"))[0]).toBe(400);
+    expect((await asked("secret/data/app/db"))[0]).toBe(200);
+    expect((await asked("sys/internal/ui/mounts/"))[0]).toBe(403);
+    expect((await asked("secret/data/app/db?version=1"))[0]).toBe(200);
+  });
+
+  test("hands out nothing unwrapped to who wants it wrapped", async () => {
+    await start(app);
+    const [status, body] = await asked("secret/data/app/db", billing, { "X-Vault-Wrap-TTL": "60" });
+    expect([status, body]).toEqual([400, { errors: ["response wrapping is not offered by an agent"] }]);
+    expect((await asked("secret/data/app/db?version=x"))[0]).toBe(400);
+  });
+
   test("serves its copy while the primary is away, also after a restart, with source and age", async () => {
     const kept = `seal = ["file:$folder/seal.key"]\n${offline}${app}keep = ["secret/app/db"]\n`;
     writeFileSync(join(house.folder, "seal.key"), Buffer.alloc(32, 7).toString("base64"), { mode: 0o600 });
