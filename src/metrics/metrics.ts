@@ -10,7 +10,7 @@ export interface Metrics extends Meter {
   /** A request came in, and left with its answer. */
   began(): void;
   ended(dialect: string, status: number, durationMs: number): void;
-  /** Refused before a front saw it: `host`, `in_flight`, `login_rate`. */
+  /** Refused before a front saw it; the words are those of the server's reception: `host`, `in_flight`, `login_rate`. */
   rejected(reason: string): void;
   /** The store refused or failed: `full`, `readonly`, `ioerr`. */
   databaseError(code: string): void;

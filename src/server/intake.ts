@@ -12,13 +12,15 @@ import { limitKeyOf } from "./client-address";
 import { httpDate } from "./intake/answer";
 import { type Connection, createConnection, type HeldBytes } from "./intake/connection";
 import { createInFlight } from "./limits";
-import type { Reception } from "./reception";
+import type { Reception, RequestMeter } from "./reception";
 
 export interface IntakeDeps {
   readonly reception: Pick<Reception, "answer" | "refuse" | "bodyLimit">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: ConnectionLimits;
+  /** Hears of connections that are not taken, as `connections`. */
+  readonly meter: Pick<RequestMeter, "rejected">;
   /** How often what takes too long is looked for; a second when absent. */
   readonly lookMs?: number;
 }
@@ -68,7 +70,7 @@ interface Held {
 
 type Socket = Bun.Socket<Held | undefined>;
 
-export function createIntake({ reception, clock, logger, limits, lookMs }: IntakeDeps): Intake {
+export function createIntake({ reception, clock, logger, limits, meter, lookMs }: IntakeDeps): Intake {
   const counted = createInFlight({ all: limits.connections, perAddress: limits.connectionsPerAddress });
   const sockets = new Map<Socket, Connection>();
   const held: HeldBytes = { count: 0, limit: limits.heldBytes };
@@ -80,8 +82,12 @@ export function createIntake({ reception, clock, logger, limits, lookMs }: Intak
   function opened(socket: Socket): void {
     const address = socket.remoteAddress === "" ? undefined : socket.remoteAddress;
     const key = address === undefined ? localKey : limitKeyOf(address);
-    // Nobody has said yet in which shape they could be told.
-    if (isClosing || counted.enter(key) !== "entered") return void socket.terminate();
+    if (isClosing) return void socket.terminate();
+    if (counted.enter(key) !== "entered") {
+      // Nobody has said yet in which shape they could be told.
+      meter.rejected("connections");
+      return void socket.terminate();
+    }
     const line = {
       remoteAddress: address,
       write: (bytes: Uint8Array) => socket.write(bytes),

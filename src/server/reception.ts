@@ -29,7 +29,10 @@ export interface Limits {
 export interface RequestMeter {
   began(): void;
   ended(dialect: string, status: number, durationMs: number): void;
-  /** Refused before a front saw it: `host`, `address`, `body`, `in_flight`, `in_flight_address`, `login_rate`. */
+  /**
+   * Refused before a front saw it: `host`, `address`, `body`, `in_flight`, `in_flight_address`, `login_rate`; where connections are read by the intake also
+   * `framing`, `path`, `method`, `connections`.
+   */
   rejected(reason: string): void;
 }
 

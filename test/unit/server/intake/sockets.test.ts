@@ -92,6 +92,10 @@ describe("Vault's own listener", () => {
     expect(await exchange(own.listener.port, request("GET /v1/secret/%2e%2e/sys/health", [close]))).toEndWith(
       '{"errors":["relative paths not supported"]}',
     );
+    const tokens = ["X-Vault-Token: hvs.one", "X-Vault-Token: hvs.two"];
+    expect(await exchange(own.listener.port, request("LIST /v1/secret", [close, ...tokens]))).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*the token must be one/,
+    );
     expect(await exchange(own.listener.port, request("SCAN /v1/secret", [close]))).toMatch(/^HTTP\/1\.1 405 [\s\S]*\{"errors":\[\]\}$/);
     // Reading it is open to all, listing it is not.
     expect(await exchange(own.listener.port, request("LIST /v1/sys/health", [close]))).toContain("permission denied");
@@ -247,7 +251,7 @@ describe("Vault's own listener, as a place", () => {
   });
 
   test("holds no more connections than it may, and takes new ones when others are gone", async () => {
-    const { listener } = start({ limits: { connections: 3, connectionsPerAddress: 2 } });
+    const { listener, rejected } = start({ limits: { connections: 3, connectionsPerAddress: 2 } });
     const held: RawConnection[] = [];
     for (let count = 0; count < 2; count += 1) {
       const connection = await connect(listener.port);
@@ -256,6 +260,7 @@ describe("Vault's own listener, as a place", () => {
       held.push(connection);
     }
     expect(await (await connect(listener.port)).untilClosed()).toBe("");
+    expect(rejected).toEqual(["connections"]);
     held[0]?.close();
     await held[0]?.untilClosed();
     let answer = "";
