@@ -29,14 +29,18 @@ interface Ended {
 
 const environment = (): Record<string, string> => ({ PATH: "/usr/bin:/bin:/usr/sbin:/sbin", HOME: home });
 
+const started: Bun.Subprocess[] = [];
+
 function start(words: readonly string[], more: Readonly<Record<string, string>> = {}) {
-  return Bun.spawn([installation.binary, ...words], {
+  const child = Bun.spawn([installation.binary, ...words], {
     cwd: home,
     env: { ...environment(), ...more },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   });
+  started.push(child);
+  return child;
 }
 
 async function run(words: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
@@ -90,7 +94,12 @@ beforeAll(async () => {
   login = ["login", ...where, ...identity];
 });
 
-afterAll(() => {
+afterAll(async () => {
+  // A test that failed has not ended its program; it cleans up after itself.
+  for (const child of started) {
+    child.kill("SIGTERM");
+    await child.exited;
+  }
   dev.kill("SIGKILL");
   installation.remove();
 });

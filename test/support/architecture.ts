@@ -71,7 +71,7 @@ const doors: readonly RegExp[] = [
   /^config\/(config|agent|connection|duration|secrets-file|render-file)$/,
   /^client\/(client|admin-wire|conjur-api|conjur-client|vault-client|machine-token|socket-http)$/,
   /^server\/(compose|listener|admin|server|dev|offload)$/,
-  /^agent\/(agent|local-copy)$/,
+  /^agent\/(agent|local-copy|primary)$/,
   /^simulator\/azure\/simulator$/,
   /^cli\/cli$/,
 ];

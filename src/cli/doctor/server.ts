@@ -1,14 +1,17 @@
 /** The server: the way to it, its time, and what it says of the login. */
 
+import { createVaultPrimary } from "../../agent/primary";
 import { adminOperations } from "../../client/admin-wire";
 import { createAdminClient } from "../../client/client";
+import { createVaultClient } from "../../client/vault-client";
 import type { Connection } from "../../config/connection";
 import { printDuration } from "../../config/duration";
 import { failureOf } from "../../model/failures";
-import { type LoggedIn, placeOf } from "../session";
+import { openConnection, placeOf } from "../session";
 import type { CliWorld } from "../world";
 import { lineAdvice } from "./advice";
 import type { Finding } from "./finding";
+import type { Subject } from "./subjects";
 
 const limits = { maxBytes: 65_536, timeoutMs: 5000, connectTimeoutMs: 2000 };
 const worrySkewMs = 30_000;
@@ -92,7 +95,7 @@ function clockFinding(date: string | undefined, now: number): readonly Finding[]
 }
 
 export interface LoginCheck {
-  readonly login: LoggedIn;
+  readonly subject: Subject;
   readonly world: CliWorld;
   /** The admin socket of a server on this machine, whose operator hears more than its clients. */
   readonly adminSocket: string;
@@ -101,12 +104,12 @@ export interface LoginCheck {
 }
 
 /** Logs in anew, and says why not. */
-export async function loginFinding({ login, world, adminSocket, attributes }: LoginCheck): Promise<Finding> {
-  const { connection } = login;
+export async function loginFinding({ subject, world, adminSocket, attributes }: LoginCheck): Promise<Finding> {
+  const { connection, vault } = subject;
   const check = `login ${connection.login}`;
   const since = world.clock.now();
   try {
-    await login.session();
+    await (vault === undefined ? openConnection(connection, world).session() : logInAtVault(connection, vault, world));
     return { check, state: "ok", found: `taken by ${placeOf(connection)}` };
   } catch (error) {
     const failure = failureOf(error);
@@ -117,7 +120,7 @@ export async function loginFinding({ login, world, adminSocket, attributes }: Lo
         found: `not tried to the end (${failure.because ?? failure.code})`,
       };
     const told = await toldByOperator({ connection, world, adminSocket, since });
-    return { check, state: "fail", found: `refused by ${placeOf(connection)}`, ...(told ?? guess(connection, attributes)) };
+    return { check, state: "fail", found: `refused by ${placeOf(connection)}`, ...(told ?? guess(subject, attributes)) };
   }
 }
 
@@ -162,15 +165,38 @@ function checkLines(checks: unknown): readonly string[] {
   });
 }
 
+async function logInAtVault(
+  connection: Connection,
+  { mount, role, scaleSet }: NonNullable<Subject["vault"]>,
+  world: CliWorld,
+): Promise<void> {
+  const { url, roots, proof } = connection;
+  const { http, identity } = world.remote(connection);
+  const client = createVaultClient({ http, url, ...(roots === undefined ? {} : { roots }) });
+  const audience = proof.kind === "azure" ? proof.audience : "";
+  const names = { mount, role, ...(scaleSet === undefined ? {} : { scaleSet }) };
+  const primary = createVaultPrimary({ client, identity: identity(), audience, ...names });
+  await primary.leave?.(await primary.logIn());
+}
+
 /** A server tells its client nothing of a refusal, so what is left is what the policy would have to say. */
 function guess(
-  { proof, account, login }: Connection,
+  { connection: { proof, account, login }, vault }: Subject,
   attributes: Readonly<Record<string, string>>,
 ): Omit<Finding, "check" | "state" | "found"> {
+  const proven = Object.entries(attributes);
+  if (vault !== undefined) {
+    const cause = "the server does not say why; its role must admit what the token says";
+    return {
+      details: proven.map(([name, value]) => `${name} = ${value}`),
+      cause,
+      remedy: `vault read auth/${vault.mount}/role/${vault.role}`,
+    };
+  }
   const ask = `postern why --account ${account} --login ${login}      # on the server, as its operator`;
   if (proof.kind !== "azure") return { cause: "the key is not that of this login, or it may not log in from here", remedy: ask };
   const id = login.replace(/^host\//u, "");
-  const annotations = Object.entries(attributes).map(([name, value]) => `    authn-azure/${name}: ${value}`);
+  const annotations = proven.map(([name, value]) => `    authn-azure/${name}: ${value}`);
   if (annotations.length === 0) return { cause: "without a token nothing can be compared", remedy: ask };
   return {
     cause: `the server does not say why; one of these is not so in its policy: the host with these annotations, in the group that may use authn-azure/${proof.service}, the service enabled, the issuer and the audience right`,

@@ -2,11 +2,14 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { lineAdvice, tokenAdvice } from "../../../src/cli/doctor/advice";
 import { type Finding, findingText } from "../../../src/cli/doctor/finding";
+import { openRemote } from "../../../src/cli/remote";
 import type { CliWorld } from "../../../src/cli/world";
 import type { Connection } from "../../../src/config/connection";
 import { PosternError } from "../../../src/model/failures";
 import { machineName } from "../../support/agent-house";
 import { createClientBench } from "../../support/client-bench";
+import { createLogKeeper } from "../../support/fake-issuer";
+import { startFakeVault } from "../../support/fake-vault";
 
 const bench = await createClientBench();
 const { primary, clock, house } = bench;
@@ -251,6 +254,20 @@ describe("an agent's file", () => {
       ["login host/apps/gone", "fail"],
     ]);
     expect(report.of("agent")).toMatchObject({ state: "fail", remedy: expect.stringContaining("ls -l /nowhere/billing.sock") });
+  });
+
+  test("with a Vault as its primary is tried by Vault's protocol, and no session is left there", async () => {
+    const vault = startFakeVault();
+    const primaryTable = `[primary]\nprotocol = "vault"\nurl = "${vault.url}"\nmount = "azure"\n`;
+    const text = `${primaryTable}${house.settings.slice(house.settings.indexOf("[identity]"))}[apps.billing]\nrole = "billing"\nsocket = "/nowhere/billing.sock"\n`;
+    const remote: CliWorld["remote"] = (connection) => openRemote(connection, { clock, logger: createLogKeeper() });
+    expect((await doctor({ remote }, { [agentFile]: text })).of("login billing")).toMatchObject({ state: "ok" });
+    expect(vault.asked.slice(-2)).toEqual(["PUT /v1/auth/azure/login", "PUT /v1/auth/token/revoke-self"]);
+    vault.refuseLogins(400);
+    const refused = (await doctor({ remote }, { [agentFile]: text })).of("login billing");
+    expect(refused).toMatchObject({ state: "fail", remedy: "vault read auth/azure/role/billing" });
+    expect(refused?.details?.join(" ")).toContain("resource-group = ");
+    await vault.stop();
   });
 
   test("that is not fit is told line by line", async () => {
