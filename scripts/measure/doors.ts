@@ -1,17 +1,13 @@
 /** (f) The same answer at two addresses of one process: the runtime's own HTTP server, and the reader that takes what Vault's clients send. */
 
-import type { LoadResult } from "./load-spec";
-import { type Summary, summaryOf } from "./median";
+import { type Compared, compareInTurn } from "./median";
 import type { Plan } from "./plan";
 import { freePort, runLoad } from "./processes";
 import type { Stage } from "./stage";
 
-export interface DoorRow extends Summary {
+export interface DoorRow extends Compared {
   readonly door: string;
   readonly connections: number;
-  /** Of the first door's requests per second, and of its processor time for a request. */
-  readonly speedShare: number;
-  readonly cpuShare: number;
 }
 
 /** What needs no token, and so little else that the doors are most of it. */
@@ -41,25 +37,11 @@ export async function measureDoors(stage: Stage, plan: Plan): Promise<readonly D
     ];
     const rows: DoorRow[] = [];
     for (const connections of plan.connections) {
-      const results = doors.map((): LoadResult[] => []);
-      for (let round = 0; round < plan.rounds; round += 1) {
-        for (const [index, { port }] of doors.entries()) {
-          const bounds = { warmUp: plan.readWarmUp, count: Number.MAX_SAFE_INTEGER, maxMs: plan.readMs, pauseMs: 0 };
-          results[index]?.push(await runLoad({ port, pid: server.pid, connections, requests: [requestAt(port)], ...bounds }));
-        }
-      }
-      const summaries = results.map(summaryOf);
-      const [first] = summaries;
-      if (first === undefined) throw new Error("nothing was measured");
-      for (const [index, summary] of summaries.entries()) {
-        rows.push({
-          door: doors[index]?.door ?? "",
-          connections,
-          ...summary,
-          speedShare: summary.perSecond / first.perSecond,
-          cpuShare: first.cpuUs / summary.cpuUs,
-        });
-      }
+      const bounds = { warmUp: plan.readWarmUp, count: Number.MAX_SAFE_INTEGER, maxMs: plan.readMs, pauseMs: 0 };
+      const compared = await compareInTurn(doors, plan.rounds, ({ port }) =>
+        runLoad({ port, pid: server.pid, connections, requests: [requestAt(port)], ...bounds }),
+      );
+      rows.push(...compared.map(({ subject, ...row }) => ({ door: subject.door, connections, ...row })));
     }
     return rows;
   } finally {

@@ -26,3 +26,23 @@ export function summaryOf(rounds: readonly LoadResult[]): Summary {
     cpuUs: median(rounds.map(({ cpuUsPerRequest }) => cpuUsPerRequest)),
   };
 }
+
+/** A summary beside the first of several: its share of the first's requests per second, and of its processor time for a request. */
+export interface Compared extends Summary {
+  readonly speedShare: number;
+  readonly cpuShare: number;
+}
+
+/** Loads each subject in turn, round after round. Throws without subjects. */
+export async function compareInTurn<Subject>(
+  subjects: readonly Subject[],
+  rounds: number,
+  load: (subject: Subject) => Promise<LoadResult>,
+): Promise<readonly (Compared & { readonly subject: Subject })[]> {
+  const results = subjects.map((subject) => ({ subject, loads: [] as LoadResult[] }));
+  for (let round = 0; round < rounds; round += 1) for (const { subject, loads } of results) loads.push(await load(subject));
+  const summaries = results.map(({ subject, loads }) => ({ subject, ...summaryOf(loads) }));
+  const [first] = summaries;
+  if (first === undefined) throw new Error("nothing was measured");
+  return summaries.map((each) => ({ ...each, speedShare: each.perSecond / first.perSecond, cpuShare: first.cpuUs / each.cpuUs }));
+}

@@ -1,18 +1,14 @@
 /** (a) Reads of secrets, against a bare server that gives the same answer. */
 
-import type { LoadResult } from "./load-spec";
-import { type Summary, summaryOf } from "./median";
+import { type Compared, compareInTurn } from "./median";
 import type { Plan } from "./plan";
 import { freePort, type Running, runLoad, startServer } from "./processes";
 import { authorization, readPath, readRequests, storedValue, variableNames } from "./requests";
 import type { Stage } from "./stage";
 
-export interface ReadRow extends Summary {
+export interface ReadRow extends Compared {
   readonly subject: string;
   readonly connections: number;
-  /** Of the bare server's requests per second, and of its processor time for a request. */
-  readonly speedShare: number;
-  readonly cpuShare: number;
 }
 
 export const bareSubject = "bare `Bun.serve`, same answer";
@@ -35,27 +31,11 @@ export async function measureReads(stage: Stage, plan: Plan): Promise<readonly R
     ];
     const rows: ReadRow[] = [];
     for (const connections of plan.connections) {
-      const results = subjects.map((): LoadResult[] => []);
-      for (let round = 0; round < plan.rounds; round += 1) {
-        for (const [index, { server }] of subjects.entries()) {
-          const requests = [...readRequests(server.port, stage.hostTokens)];
-          const { port, pid } = server;
-          const bounds = { warmUp: plan.readWarmUp, count: Number.MAX_SAFE_INTEGER, maxMs: plan.readMs, pauseMs: 0 };
-          results[index]?.push(await runLoad({ port, pid, connections, requests, ...bounds }));
-        }
-      }
-      const [bare, ...others] = results.map(summaryOf);
-      if (bare === undefined) throw new Error("nothing was measured");
-      for (const [index, summary] of [bare, ...others].entries()) {
-        const subject = subjects[index]?.subject ?? "";
-        rows.push({
-          subject,
-          connections,
-          ...summary,
-          speedShare: summary.perSecond / bare.perSecond,
-          cpuShare: bare.cpuUs / summary.cpuUs,
-        });
-      }
+      const bounds = { warmUp: plan.readWarmUp, count: Number.MAX_SAFE_INTEGER, maxMs: plan.readMs, pauseMs: 0 };
+      const compared = await compareInTurn(subjects, plan.rounds, ({ server: { port, pid } }) =>
+        runLoad({ port, pid, connections, requests: [...readRequests(port, stage.hostTokens)], ...bounds }),
+      );
+      rows.push(...compared.map(({ subject: { subject }, ...row }) => ({ subject, connections, ...row })));
     }
     return rows;
   } finally {

@@ -2,6 +2,7 @@
 
 import type { DoorRow } from "./doors";
 import type { LoginResults } from "./logins";
+import type { Compared } from "./median";
 import type { PolicyLoadResult } from "./policy-load";
 import { loadAverage, type Memory, machine } from "./proc";
 import type { ReadRow } from "./reads";
@@ -21,32 +22,14 @@ export function reportOf({ reads, doors, logins, policies, starts, steps }: Resu
   return [
     `Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`,
     "### Reads",
-    table(
-      ["connections", "server", "requests/s", "p50 µs", "p99 µs", "CPU µs", "speed of bare", "CPU of bare"],
-      reads.map((row) => [
-        String(row.connections),
-        row.subject,
-        whole(row.perSecond),
-        whole(row.p50Us),
-        whole(row.p99Us),
-        tenth(row.cpuUs),
-        share(row.speedShare),
-        share(row.cpuShare),
-      ]),
+    comparison(
+      ["server", "bare"],
+      reads.map(({ subject: name, ...row }) => ({ name, ...row })),
     ),
     "### Two doors",
-    table(
-      ["connections", "door", "requests/s", "p50 µs", "p99 µs", "CPU µs", "speed of the first", "CPU of the first"],
-      doors.map((row) => [
-        String(row.connections),
-        row.door,
-        whole(row.perSecond),
-        whole(row.p50Us),
-        whole(row.p99Us),
-        tenth(row.cpuUs),
-        share(row.speedShare),
-        share(row.cpuShare),
-      ]),
+    comparison(
+      ["door", "the first"],
+      doors.map(({ door: name, ...row }) => ({ name, ...row })),
     ),
     "### Logins",
     `RSA-2048 verification ${tenth(logins.cryptography.verifyRsaUs)} µs, Ed25519 signature ${tenth(logins.cryptography.signEd25519Us)} µs.`,
@@ -89,6 +72,28 @@ export function reportOf({ reads, doors, logins, policies, starts, steps }: Resu
     table(["step of a read", "CPU µs"], readSteps(reads, steps)),
     table(["step of a login", "CPU µs"], loginSteps(logins, steps)),
   ].join("\n\n");
+}
+
+interface ComparedRow extends Compared {
+  readonly name: string;
+  readonly connections: number;
+}
+
+/** `what` is compared, with the first of it. */
+function comparison([what, first]: readonly [string, string], rows: readonly ComparedRow[]): string {
+  return table(
+    ["connections", what, "requests/s", "p50 µs", "p99 µs", "CPU µs", `speed of ${first}`, `CPU of ${first}`],
+    rows.map((row) => [
+      String(row.connections),
+      row.name,
+      whole(row.perSecond),
+      whole(row.p50Us),
+      whole(row.p99Us),
+      tenth(row.cpuUs),
+      share(row.speedShare),
+      share(row.cpuShare),
+    ]),
+  );
 }
 
 function readSteps(reads: readonly ReadRow[], { audited, unaudited }: Steps): readonly (readonly string[])[] {
