@@ -32,8 +32,8 @@ export function createSizedBody(statedLength: number): BodyReader {
   };
 }
 
-/** `1f4` with or without extensions, which mean nothing here and have no quoted text that could hold a line's end. */
-const sizeLine = /^([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t -~]*)?$/;
+/** `1f4` with or without extensions, and without a blank before them, as Go has it; they mean nothing here and have no quoted text that could hold a line's end. */
+const sizeLine = /^([0-9A-Fa-f]{1,8})(?:;[\t -~]*)?$/;
 const trailerLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\u0080-\u00ff]*$/;
 const maxLineBytes = 256;
 /** Of extensions and trailers together; both are dropped. */

@@ -33,7 +33,7 @@ describe("a body in chunks", () => {
     ["0\r\n\r\n", ""],
     ["00000000\r\n\r\n", ""],
     ['2\r\nhe\r\n3;ext="a"\r\nllo\r\n0;last\r\n\r\n', "hello"],
-    ["1 ; x\r\nA\r\n0\r\n\r\n", "A"],
+    ["1; x\r\nA\r\n0\r\n\r\n", "A"],
     ["a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n", "01234567890123456789"],
     ["b\r\n0\r\n\r\nGET / \r\n0\r\n\r\n", "0\r\n\r\nGET / "],
   ])("%j is %j, wherever it is cut, and what follows is not touched", (wire, content) => {
@@ -49,6 +49,7 @@ describe("a body in chunks", () => {
     ["a prefix", "0x5\r\nhello\r\n0\r\n\r\n"],
     ["a blank before the size", " 5\r\nhello\r\n0\r\n\r\n"],
     ["a blank behind the size", "5 \r\nhello\r\n0\r\n\r\n"],
+    ["a blank before an extension", "5 ;a\r\nhello\r\n0\r\n\r\n"],
     ["a size that overflows", "100000005\r\nhello\r\n0\r\n\r\n"],
     ["a bare line feed behind the size", "5\nhello\r\n0\r\n\r\n"],
     ["a bare line feed behind the content", "5\r\nhello\n0\r\n\r\n"],

@@ -78,7 +78,7 @@ function chunked(dice: Dice, content: string): string {
   let wire = "";
   for (let at = 0; at < content.length; ) {
     const piece = content.slice(at, at + 1 + dice(content.length));
-    wire += `${piece.length.toString(16)}${pick(dice, ["", ";a", ' ;a="b"'])}\r\n${piece}\r\n`;
+    wire += `${piece.length.toString(16)}${pick(dice, ["", ";a", '; a="b"'])}\r\n${piece}\r\n`;
     at += piece.length;
   }
   return `${wire}0\r\n${pick(dice, ["", "", "X-Sum: 1\r\n"])}\r\n`;
@@ -102,7 +102,7 @@ interface Reading {
 
 const wholeHead =
   /^(?<method>[!#$%&'*+.^_`|~\w-]{1,16}) (?<target>[^\s]+) HTTP\/1\.(?<minor>[01])\r\n(?<lines>(?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n/;
-const wholeChunk = /^([0-9a-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?\r\n/i;
+const wholeChunk = /^([0-9a-f]{1,8})(?:;[\t\x20-\x7e]*)?\r\n/i;
 const wholeTrailers = /^(?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/;
 
 /** The second reader: all requests of a stream up to the first thing that is none. What is cut off at the end counts as none and is not refused. */
