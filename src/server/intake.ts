@@ -60,6 +60,7 @@ export interface Intake {
 }
 
 const defaultLookMs = 1000;
+const alwaysHeldBytes = 16 * 1024;
 const localKey = "local";
 
 /** What the runtime keeps with a socket. */
@@ -73,7 +74,7 @@ type Socket = Bun.Socket<Held | undefined>;
 export function createIntake({ reception, clock, logger, limits, meter, lookMs }: IntakeDeps): Intake {
   const counted = createInFlight({ all: limits.connections, perAddress: limits.connectionsPerAddress });
   const sockets = new Map<Socket, Connection>();
-  const held: HeldBytes = { count: 0, limit: limits.heldBytes };
+  const held: HeldBytes = { count: 0, limit: limits.heldBytes, always: alwaysHeldBytes };
   const date = createDates(clock);
   let whenEmpty: (() => void) | undefined;
   let isClosing = false;

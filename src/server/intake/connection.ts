@@ -28,6 +28,8 @@ export interface Line {
 export interface HeldBytes {
   count: number;
   readonly limit: number;
+  /** What each body may have whatever the others do: logins go on while somebody fills the rest. */
+  readonly always: number;
 }
 
 export interface ConnectionDeps {
@@ -140,7 +142,7 @@ export function createConnection(line: Line, deps: ConnectionDeps): Connection {
   function hold(bytes: number): boolean {
     heldHere += bytes;
     held.count += bytes;
-    return held.count <= held.limit;
+    return held.count <= held.limit || heldHere <= held.always;
   }
 
   function release(): void {

@@ -160,6 +160,16 @@ describe("a connection", () => {
     expect([line.seen, line.refused, line.done, line.held.count]).toEqual([[], ["upstream_unavailable"], ["shutdown"], 50]);
   });
 
+  test("takes small bodies whatever others have on their way", async () => {
+    const line = createOneLine(100, 60);
+    line.held.count = 100;
+    give(line, post("/login", "x".repeat(60)));
+    await quiet(line);
+    give(line, post("/large", "x".repeat(61)));
+    await quiet(line);
+    expect([line.seen.map(([, target]) => target), line.refused]).toEqual([["/login"], ["upstream_unavailable"]]);
+  });
+
   test("finishes its answer when the server stops; at once when there is none", async () => {
     const busy = createOneLine();
     busy.hold();

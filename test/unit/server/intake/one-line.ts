@@ -28,11 +28,11 @@ export interface OneLine {
 export const limitBytes = 1000;
 export const answerStart = "HTTP/1.1 ";
 
-export function createOneLine(heldLimit = 1 << 20): OneLine {
+export function createOneLine(heldLimit = 1 << 20, always = 0): OneLine {
   const seen: Seen[] = [];
   const refused: (number | string)[] = [];
   const done: string[] = [];
-  const held: HeldBytes = { count: 0, limit: heldLimit };
+  const held: HeldBytes = { count: 0, limit: heldLimit, always };
   let sent = "";
   let room = Number.POSITIVE_INFINITY;
   let nowMs = 5000;
