@@ -1,7 +1,8 @@
 /** The external authenticators there are: one line each. */
 
-import type { Authenticator, Clock, Directory, HttpClient, Logger, Random, SignedTokens } from "../model/ports";
+import type { Authenticator, AzureProofs, Clock, Directory, HttpClient, Logger, Random, SignedTokens } from "../model/ports";
 import { createAzureAuthenticator } from "./azure/azure";
+import { type AzureProofsDeps, createAzureProofs, noMachineToken } from "./azure/proofs";
 import { createGcpAuthenticator } from "./gcp/gcp";
 import { createIamAuthenticator } from "./iam/iam";
 import { createIssuers } from "./issuer";
@@ -22,19 +23,22 @@ export interface AuthenticatorDeps {
   readonly jwtMayLackIssuer?: boolean;
   /** Where issuers' keys outlive the process. Absent: nowhere. */
   readonly memory?: Omit<IssuerMemoryDeps, "logger">;
+  /** How Azure is asked. Absent: by no identity of this machine's, and without a second try. */
+  readonly azure?: Pick<AzureProofsDeps, "pause" | "machineToken" | "addresses">;
 }
 
 /** What can tell whether a proof is one. All of it shares one cache of issuers. */
 export interface Verifiers {
   readonly authenticators: readonly Authenticator[];
   readonly signedTokens: SignedTokens;
+  readonly azure: AzureProofs;
 }
 
 /** Every external authenticator; its `type` is unique. */
 export const createAuthenticators = (deps: AuthenticatorDeps): readonly Authenticator[] => createVerifiers(deps).authenticators;
 
 export function createVerifiers(deps: AuthenticatorDeps): Verifiers {
-  const { memory, ...rest } = deps;
+  const { memory, azure = { pause: () => Promise.resolve(), machineToken: noMachineToken }, ...rest } = deps;
   const issuers = createIssuers(memory === undefined ? rest : { ...rest, memory: createIssuerMemory({ ...memory, logger: deps.logger }) });
   const outgoing = createOutgoing(deps.http);
   const authenticators = [
@@ -45,5 +49,9 @@ export function createVerifiers(deps: AuthenticatorDeps): Verifiers {
     createLdapAuthenticator({ directory: deps.directory, outgoing }),
     createOidcAuthenticator({ issuers, outgoing, random: deps.random }),
   ];
-  return { authenticators, signedTokens: createSignedTokens({ issuers }) };
+  return {
+    authenticators,
+    signedTokens: createSignedTokens({ issuers }),
+    azure: createAzureProofs({ ...azure, issuers, http: deps.http, clock: deps.clock }),
+  };
 }

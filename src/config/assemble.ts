@@ -66,6 +66,10 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     jwtMayLackIssuer: said.jwt_ignore_missing_issuer ?? false,
     hostFactories: said.host_factories ?? true,
     hostFactoryConfinement: said.host_factory_confinement ?? "related",
+    azureAddresses: {
+      ...(said["azure.authority"] === undefined ? {} : { authority: said["azure.authority"] }),
+      ...(said["azure.resource_manager"] === undefined ? {} : { resourceManager: said["azure.resource_manager"] }),
+    },
     ...(said["vault.account"] === undefined ? {} : { pathAccount: said["vault.account"] }),
     limits: limitsOf(said),
   };

@@ -91,6 +91,8 @@ export interface Config {
   readonly hostFactoryConfinement: "own" | "related" | "none";
   /** The account behind the paths of Vault; absent: the only one there is. */
   readonly pathAccount?: string;
+  /** In place of the addresses of Azure's own clouds. */
+  readonly azureAddresses: { readonly authority?: string; readonly resourceManager?: string };
   readonly limits: {
     readonly bodyBytes: number;
     readonly policyBytes: number;

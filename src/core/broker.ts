@@ -3,7 +3,7 @@
  */
 
 import type { ResourceId } from "../model/ids";
-import type { AuditLog, Authenticator, Clock, Keyring, Meter, Offload, Random, SignedTokens, Store } from "../model/ports";
+import type { AuditLog, Authenticator, AzureProofs, Clock, Keyring, Meter, Offload, Random, SignedTokens, Store } from "../model/ports";
 import { createAccounts } from "./accounts";
 import { createAuthenticatorRecords } from "./authenticator-records";
 import { createAuthenticators } from "./authenticators";
@@ -47,6 +47,7 @@ export interface BrokerDeps {
   readonly planPolicy: (input: PlanInput) => Promise<PlanOutput>;
   readonly authenticators: readonly Authenticator[];
   readonly signedTokens: SignedTokens;
+  readonly azure: AzureProofs;
   readonly settings: BrokerSettings;
 }
 
@@ -139,6 +140,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     accountName: settings.pathAccount,
     meter,
     signedTokens: deps.signedTokens,
+    azure: deps.azure,
   });
 
   const broker: Broker = {

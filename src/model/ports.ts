@@ -7,6 +7,7 @@ import type { SecretBytes } from "./secret-bytes";
 import type { TokenStore } from "./token-store";
 import type { AuditRecord, Change, Check, Commit, Instant, Revision, RowsChanged } from "./types";
 
+export type * from "./azure-ports";
 export type * from "./outbound-ports";
 export type * from "./signed-tokens";
 export type * from "./token-store";

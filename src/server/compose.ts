@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { type AuditTrail, createAuditLog } from "../audit/audit-log";
 import { createForwarding } from "../audit/forwarding";
 import { createVerifiers } from "../authenticators/registry";
-import type { Config, ListenerSettings } from "../config/config";
+import { type Config, type ListenerSettings, processEnvironment } from "../config/config";
 import { createDecisionIds } from "../core/decisions";
 import { unpackPlan } from "../core/policy/parcel";
 import type { PlanInput } from "../core/policy/task";
@@ -27,6 +27,7 @@ import { createRandom } from "../runtime/random";
 import { openStore, type StoreControl, storeExists } from "../store/store";
 import { type House, openHouse } from "./house";
 import { createListener, type Listener, type TlsPair } from "./listener";
+import { createMachineTokens, pause } from "./machine-tokens";
 import { observeBroker, observeHttp, observeStore, watchClock } from "./observed";
 import { createOffload } from "./offload";
 
@@ -130,6 +131,11 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       return observeStore(store, metrics);
     },
     ...createVerifiers({
+      azure: {
+        pause,
+        machineToken: createMachineTokens({ http: plainHttp, clock, random, logger, environment: processEnvironment() }),
+        addresses: config.azureAddresses,
+      },
       memory: { keyring, files, path: places.issuers },
       http: observeHttp(plainHttp, metrics),
       directory: createDirectory({ allowOutbound: config.allowOutbound, extraRoots }),

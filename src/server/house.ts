@@ -10,7 +10,19 @@ import { type Broker, type BrokerParts, createBroker, type Operator } from "../c
 import type { PlanInput, PlanOutput } from "../core/policy/task";
 import type { KeyringControl } from "../keyring/keyring";
 import { failureOf, PosternError } from "../model/failures";
-import type { AuditLog, Authenticator, Clock, KeyringState, Logger, Meter, Offload, Random, SignedTokens, Store } from "../model/ports";
+import type {
+  AuditLog,
+  Authenticator,
+  AzureProofs,
+  Clock,
+  KeyringState,
+  Logger,
+  Meter,
+  Offload,
+  Random,
+  SignedTokens,
+  Store,
+} from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 import { lateBroker, lateOperator } from "./late-broker";
 
@@ -41,6 +53,7 @@ export interface HouseDeps<StoreKind extends Store> {
   readonly openStore: () => Promise<StoreKind>;
   readonly authenticators: readonly Authenticator[];
   readonly signedTokens: SignedTokens;
+  readonly azure: AzureProofs;
   readonly meter: Meter;
   readonly clock: Clock;
   readonly random: Random;

@@ -89,6 +89,9 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get approle() {
       return paths().approle;
     },
+    get azure() {
+      return paths().azure;
+    },
     get userpass() {
       return paths().userpass;
     },

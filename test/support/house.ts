@@ -5,7 +5,7 @@ import { type PlanInput, type PlanOutput, planPolicy } from "../../src/core/poli
 import { PosternError } from "../../src/model/failures";
 import type { AccountName, RoleId } from "../../src/model/ids";
 import { parseAccount, parseRoleId } from "../../src/model/ids";
-import type { Attestation, Authenticator, Clock, Keyring, Random, SignedTokens } from "../../src/model/ports";
+import type { Attestation, Authenticator, AzureProofs, Clock, Keyring, Random, SignedTokens } from "../../src/model/ports";
 import { SecretBytes } from "../../src/model/secret-bytes";
 import type { AuditRecord, Caller, RequestContext, RowsChanged } from "../../src/model/types";
 import { createFactsOnlyStore, type FactsOnlyStore } from "./facts-only-store";
@@ -80,6 +80,8 @@ export interface HouseOptions {
   readonly keyring?: Keyring;
   /** Absent: no signature is believed. */
   readonly signedTokens?: SignedTokens;
+  /** Absent: Azure answers nothing. */
+  readonly azure?: AzureProofs;
   /** In place of planning at once, in this thread. */
   readonly planPolicy?: (input: PlanInput) => Promise<PlanOutput>;
   /** Wants to know which rows a change touched. */
@@ -87,6 +89,14 @@ export interface HouseOptions {
   /** Where others tell the time by it too. */
   readonly clock?: TestClock;
 }
+
+const noAzure: AzureProofs = {
+  verify: () => Promise.reject(new PosternError({ code: "unauthenticated", because: "signature" })),
+  resources: () => {
+    throw new Error("nobody asks Azure here");
+  },
+  forget: () => undefined,
+};
 
 const noSignedTokens: SignedTokens = {
   algorithms: [],
@@ -118,6 +128,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     planPolicy: options.planPolicy ?? (async (input) => planPolicy(input)),
     authenticators: options.authenticators ?? [],
     signedTokens: options.signedTokens ?? noSignedTokens,
+    azure: options.azure ?? noAzure,
     settings: {
       signature: "EdDSA",
       userSessionSeconds: 480,

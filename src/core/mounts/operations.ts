@@ -6,6 +6,7 @@
  */
 
 import type { AppRoleOperations } from "./approle-method";
+import type { AzureOperations } from "./azure-method";
 import type { JwtOperations } from "./jwt-method";
 import type { KeyedMetadataOperations } from "./keyed-metadata";
 import type { KeyedSecretOperations } from "./keyed-secrets";
@@ -18,6 +19,7 @@ import type { VariableOperations } from "./variables";
 
 export type * from "../../model/paths";
 export type * from "./approle-method";
+export type * from "./azure-method";
 export type * from "./jwt-method";
 export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";
@@ -39,6 +41,7 @@ export interface PathOperations {
   readonly tokens: TokenOperations;
   readonly tokenRoles: TokenRoleOperations;
   readonly approle: AppRoleOperations;
+  readonly azure: AzureOperations;
   readonly userpass: UserpassOperations;
   readonly jwt: JwtOperations;
 }

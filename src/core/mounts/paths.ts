@@ -1,12 +1,13 @@
 /** Binds what is done by path to what it needs. No logic of its own. */
 
-import type { Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
+import type { AzureProofs, Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
 import type { RequestContext } from "../../model/types";
 import { administratorOf } from "../administrator";
 import type { Gate } from "../gate";
 import type { Projection } from "../projection";
 import type { Secrets } from "../secrets";
 import { createAppRoleMethod } from "./approle-method";
+import { createAzureMethod } from "./azure-method";
 import { createDocuments } from "./documents";
 import { createJwtMethod } from "./jwt-method";
 import { assertNothingBelow, createKeyedMetadata, removalOfMount } from "./keyed-metadata";
@@ -44,11 +45,12 @@ export interface PathsDeps {
   /** The account behind the paths; absent: the only one there is. */
   readonly accountName: string | undefined;
   readonly signedTokens: SignedTokens;
+  readonly azure: AzureProofs;
   readonly meter: Meter;
 }
 
 export async function createPaths(deps: PathsDeps): Promise<Paths> {
-  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens } = deps;
+  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens, azure } = deps;
   const documents = createDocuments(store);
   const mounts = createMounts({ projection, gate, documents, random, accountName });
   const policies = createPathPolicies({ projection, gate, documents, mounts });
@@ -71,6 +73,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     tokens: createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }),
     tokenRoles,
     approle: createAppRoleMethod({ ...method, secretIds, random }),
+    azure: createAzureMethod({ ...method, azure }),
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),
     async createRootToken(ttlSeconds, context) {

@@ -320,5 +320,5 @@ function address({ clientAddress }: RequestContext, networks: readonly string[])
 }
 
 function argument(says: string): PosternError {
-  return new PosternError({ code: "malformed", where: "token", expected: says, kind: "argument", says });
+  return new PosternError({ code: "malformed", where: "token", expected: says, kind: "argument", because: "token_request", says });
 }

@@ -1,0 +1,95 @@
+/**
+ * Tokens for Azure's Resource Manager, one for each credential, kept until five minutes before their end. One request is under way for each, whoever waits.
+ *
+ * Source: Microsoft identity platform, "OAuth 2.0 client credentials flow" (secret; federated credential).
+ */
+
+import * as v from "valibot";
+import { PosternError } from "../../model/failures";
+import type { AzureAccess, HttpAnswer } from "../../model/ports";
+import type { ResourceManagerDeps } from "./resource-manager";
+
+export interface ArmTokens {
+  /** Throws `upstream_unavailable`; `because` names what Entra ID said: `invalid_client`. */
+  token(access: AzureAccess): Promise<string>;
+  /** By the beginning of the credential's name. */
+  forget(credentialName: string): void;
+}
+
+interface Held {
+  readonly token: string;
+  readonly endsAtMs: number;
+}
+
+const secondMs = 1000;
+const reserveMs = 300 * secondMs;
+const limits = { maxBytes: 65_536, timeoutMs: 10 * secondMs, connectTimeoutMs: 3 * secondMs };
+const Granted = v.object({ access_token: v.string(), expires_in: v.union([v.number(), v.pipe(v.string(), v.transform(Number))]) });
+const Refused = v.object({ error: v.string(), error_codes: v.optional(v.array(v.number())) });
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+export function createArmTokens({ http, clock, machineToken, addressesOf }: ResourceManagerDeps): ArmTokens {
+  const held = new Map<string, Held>();
+  const flights = new Map<string, Promise<Held>>();
+
+  async function obtain(access: AzureAccess): Promise<Held> {
+    const { authority, resourceManagerAudience: audience } = addressesOf(access.cloud);
+    const { credential } = access;
+    if (credential.by === "machine") {
+      const { token, expiresAt } = await machineToken(audience);
+      return { token: text(token.reveal()), endsAtMs: clock.monotonicMs() + (expiresAt - clock.now()) };
+    }
+    const proof =
+      credential.by === "secret"
+        ? { client_secret: text(credential.secret.reveal()) }
+        : { client_assertion_type: assertionType, client_assertion: text((await credential.assertion()).reveal()) };
+    const url = `${authority.replace(/\/*$/u, "")}/${access.tenant}/oauth2/v2.0/token`;
+    const form = { grant_type: "client_credentials", client_id: credential.clientId, scope: `${audience}/.default`, ...proof };
+    const answer = await http.send({ url, method: "POST", body: { form } }, limits);
+    const granted = v.safeParse(Granted, jsonIn(answer));
+    if (answer.status === 200 && granted.success) {
+      const { access_token: token, expires_in: seconds } = granted.output;
+      return { token, endsAtMs: clock.monotonicMs() + seconds * secondMs };
+    }
+    throw new PosternError({ code: "upstream_unavailable", upstream: new URL(url).origin, because: refusalIn(answer) });
+  }
+
+  return {
+    async token(access) {
+      const name = access.credentialName;
+      const known = held.get(name);
+      if (known !== undefined && known.endsAtMs - reserveMs > clock.monotonicMs()) return known.token;
+      const flight =
+        flights.get(name) ??
+        obtain(access)
+          .then((fresh) => {
+            held.set(name, fresh);
+            return fresh;
+          })
+          .finally(() => flights.delete(name));
+      flights.set(name, flight);
+      return (await flight).token;
+    },
+    forget(credentialName) {
+      for (const name of held.keys()) if (name.startsWith(credentialName)) held.delete(name);
+    },
+  };
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
+
+function jsonIn({ body }: HttpAnswer): unknown {
+  try {
+    return JSON.parse(text(body));
+  } catch {
+    return undefined;
+  }
+}
+
+/** `invalid_client_AADSTS7000215`: what an operator searches for. Nothing else of the answer is repeated. */
+function refusalIn(answer: HttpAnswer): string {
+  const refused = v.safeParse(Refused, jsonIn(answer));
+  if (!refused.success || !/^[a-z_]{1,40}$/.test(refused.output.error)) return `http_${answer.status}`;
+  const [code] = refused.output.error_codes ?? [];
+  return code === undefined ? refused.output.error : `${refused.output.error}_AADSTS${code}`;
+}

@@ -1,0 +1,34 @@
+/** Tokens of the identity that this machine has at Azure, for a server that proves itself with it. Nothing is looked for before one is wanted. */
+
+import { createMachineIdentity } from "../authenticators/azure/machine-identity";
+import type { Environment } from "../config/config";
+import type { Clock, HttpClient, Logger, MachineIdentity, MachineToken, Random } from "../model/ports";
+import { createHttpClient } from "../runtime/http-client";
+import { createMachineFiles } from "../runtime/machine-files";
+
+export interface MachineTokensDeps {
+  readonly http: HttpClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly environment: Environment;
+}
+
+export function createMachineTokens(deps: MachineTokensDeps): (audience: string) => Promise<MachineToken> {
+  const { clock, logger } = deps;
+  let identity: MachineIdentity | undefined;
+  return (audience) => {
+    identity ??= createMachineIdentity(
+      {},
+      {
+        ...deps,
+        pause,
+        files: createMachineFiles(),
+        openLocal: (prefix) => createHttpClient({ clock, logger, allowOutbound: [prefix] }),
+      },
+    );
+    return identity.credential(audience);
+  };
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

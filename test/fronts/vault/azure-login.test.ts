@@ -1,0 +1,186 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { jwkOf, signingKey, signToken } from "../../support/fake-issuer";
+import { type Case, cases, grp, open, rg, sp, sub, vm1, wildcard } from "./azure-cases";
+import { type AzureDesk, answer, claims, createAzureDesk, P1, P7, P9, S1, S2, seconds, tenant, token, vm } from "./azure-desk";
+
+describe("a login by the method azure", () => {
+  test.each(cases.map((each): [string, Case] => [each.number, each]))(
+    "case %s",
+    async (_number, { role, jwt, fields, from, options, status = 200, says, metadata, asked }) => {
+      const desk = await createAzureDesk(options);
+      expect((await desk.role("dev-role", role)).body).toBeNull();
+      const reply = await desk.login(jwt(), fields, from);
+      expect([reply.status, reply.body.errors?.[0]]).toEqual([
+        status,
+        says === undefined ? undefined : typeof says === "string" ? says : expect.stringMatching(says),
+      ]);
+      if (metadata !== undefined) expect(reply.body.auth.metadata).toEqual(metadata);
+      if (asked !== undefined) expect(desk.asked).toHaveLength(asked);
+      expect(desk.vault.house.lastAudit()).toMatchObject({ operation: "login", allowed: status === 200, authenticator: "azure/azure" });
+      if (status !== 200) expect(desk.vault.house.lastAudit().because).toMatch(/^[a-z_]+$/);
+    },
+  );
+});
+
+describe("roles that anybody of the tenant would do for", () => {
+  test.each<[string, object, Readonly<Record<string, string>>, number]>([
+    ["2, without the option", sp("*"), {}, 400],
+    ["3", { ...sp("*"), ...grp("*") }, {}, 400],
+    ["3, with the option", { ...sp("*"), ...grp("*") }, wildcard, 400],
+    ["4, as the reference has it", sub(S1), { require_identity_bounds: "true" }, 400],
+    ["4", sub(S1), {}, 204],
+    ["5, without the option", grp("*"), {}, 400],
+  ])("case %s", async (_number, role, options, status) => {
+    const desk = await createAzureDesk(options);
+    const reply = await desk.role("dev-role", role);
+    expect(reply.status).toBe(status);
+    if (status === 400) expect(reply.body.errors).toEqual([open]);
+  });
+});
+
+describe("what Azure answers", () => {
+  let desk: AzureDesk;
+  beforeEach(async () => {
+    desk = await createAzureDesk();
+    await desk.role("dev-role", { ...sub(S1), ...sp(P1) });
+  });
+
+  test("case 27: a key after the issuer's rotation is fetched once", async () => {
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    desk.web.pages.set(`https://login.microsoftonline.com/${tenant}/discovery/keys`, { keys: [jwkOf(signingKey(1))] });
+    expect((await desk.login(signToken(claims({ xms_mirid: vm("vm1") }), { key: signingKey(1) }), vm1)).status).toBe(200);
+    expect((await desk.login(signToken(claims({ xms_mirid: vm("vm1") }), { key: signingKey(2) }), vm1)).status).toBe(403);
+  });
+
+  test.each([403, 500, 503])("case 48: %p after all tries is no refusal, and may be tried again", async (status) => {
+    desk.instead.set("*", answer(status, { error: { message: "do not tell" } }));
+    const reply = await desk.login(token("sys"), vm1);
+    expect([reply.status, reply.body.errors]).toEqual([502, [`unable to retrieve virtual machine metadata: http_${status}`]]);
+    expect(desk.asked).toHaveLength(status === 403 ? 1 : 4);
+    expect(desk.vault.house.lastAudit()).toMatchObject({ allowed: false, failure: "upstream_unavailable" });
+  });
+
+  test("case 52: a list of identities that cannot be had is passed over", async () => {
+    await desk.role("dev-role", { ...rg("rg-app", "rg-ids"), ...sub(), ...sp(P7) });
+    desk.instead.set(
+      "/subscriptions/0b1f26cd-6c77-4d1c-8e0e-1b3a4c5d6e01/resourceGroups/rg-ids/providers/Microsoft.ManagedIdentity/userAssignedIdentities",
+      answer(403, {}),
+    );
+    const reply = await desk.login(token("ua", { oid: P7 }), vm1);
+    expect([reply.status, reply.body.errors]).toEqual([403, ["neither token object id nor token app id match expected identities"]]);
+  });
+
+  test("is waited for as long as it says, and asked again", async () => {
+    desk.instead.set("*", answer(429, {}, { "retry-after": "7" }));
+    const began = desk.clock.now();
+    expect((await desk.login(token("sys"), vm1)).status).toBe(502);
+    expect(desk.clock.now() - began).toBe(21_000);
+  });
+
+  test("serves again for a minute, with one token for many questions; refusals do not", async () => {
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    expect([desk.asked.length, desk.tokens.length]).toEqual([1, 1]);
+    desk.clock.advance(60_000);
+    desk.instead.set("*", answer(404, {}));
+    expect((await desk.login(token("sys"), vm1)).status).toBe(403);
+    expect((await desk.login(token("sys"), vm1)).status).toBe(403);
+    expect([desk.asked.length, desk.tokens.length]).toEqual([3, 1]);
+    desk.clock.advance(3600_000);
+    desk.instead.clear();
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    expect(desk.tokens.length).toBe(2);
+  });
+
+  test("is asked once by many who come at the same time", async () => {
+    const replies = await Promise.all(Array.from({ length: 20 }, () => desk.login(token("sys"), vm1)));
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect([desk.asked.length, desk.tokens.length]).toEqual([1, 1]);
+  });
+
+  test("does not outlive it, but where the operator says for how long", async () => {
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    desk.clock.advance(120_000);
+    desk.instead.set("*", answer(503, {}));
+    expect((await desk.login(token("sys"), vm1)).status).toBe(502);
+    const patient = await createAzureDesk({ arm_stale_seconds: "600" });
+    await patient.role("dev-role", { ...sub(S1), ...sp(P1) });
+    expect((await patient.login(token("sys"), vm1)).status).toBe(200);
+    patient.clock.advance(120_000);
+    patient.instead.set("*", answer(503, {}));
+    expect((await patient.login(token("sys"), vm1)).status).toBe(200);
+    patient.clock.advance(600_000);
+    expect((await patient.login(token("sys"), vm1)).status).toBe(502);
+  });
+
+  test("says by the code of its own what is wrong with Postern's secret, and nothing of the secret", async () => {
+    await desk.vault.as("POST", "auth/azure/config", { body: { client_secret: "wrong" } });
+    const reply = await desk.login(token("sys"), vm1);
+    expect([reply.status, reply.body.errors]).toEqual([502, ["unable to retrieve virtual machine metadata: invalid_client_AADSTS7000215"]]);
+    expect(JSON.stringify(desk.vault.house.audit)).not.toContain("the secret was wrong");
+  });
+
+  test("case 80: without a configuration nobody logs in, and nobody is asked", async () => {
+    await desk.vault.as("DELETE", "auth/azure/config");
+    const reply = await desk.login(token("sys"), vm1);
+    expect([reply.status, reply.body.errors]).toEqual([400, ["tenant_id is required"]]);
+    expect(desk.asked).toEqual([]);
+  });
+
+  test("is not asked before the token is proven", async () => {
+    for (const jwt of ["x", signToken(claims({ xms_mirid: vm("vm1") }), { key: signingKey(1) }), token("sys", { exp: seconds - 1 })])
+      expect((await desk.login(jwt, vm1)).status).toBe(403);
+    expect([desk.asked, desk.tokens]).toEqual([[], []]);
+  });
+});
+
+describe("tokens of the method azure", () => {
+  let desk: AzureDesk;
+  beforeEach(async () => {
+    desk = await createAzureDesk();
+  });
+
+  test("case 78: of the kind batch they are not renewed", async () => {
+    await desk.role("dev-role", { ...sp(P1), token_type: "batch" });
+    const { body } = await desk.login(token("sys"));
+    expect(body.auth).toMatchObject({ client_token: expect.stringMatching(/^hvb\./), accessor: "", renewable: false, token_type: "batch" });
+  });
+
+  test("are of one entity for each identity, and named after it", async () => {
+    await desk.role("dev-role", { ...sp(P1), token_policies: ["Prod", "dev", "dev"], token_ttl: "1h" });
+    const { body } = await desk.login(token("sys"));
+    expect(body.auth).toMatchObject({ policies: ["default", "dev", "prod"], lease_duration: 3600, orphan: true });
+    expect((await desk.login(token("sys"))).body.auth.entity_id).toBe(body.auth.entity_id);
+    const self = await desk.vault.as("GET", "auth/token/lookup-self", { token: body.auth.client_token });
+    expect(self.body.data).toMatchObject({ display_name: `azure-${P1}`, path: "auth/azure/login" });
+  });
+
+  test("are renewed for as long as the role would still take what was proven, without Azure", async () => {
+    await desk.role("dev-role", { ...sub(S1), ...rg("rg-app"), ...sp(P1) });
+    const shown: string = (await desk.login(token("sys"), vm1)).body.auth.client_token;
+    const renew = async () => {
+      const { status, body } = await desk.vault.as("POST", "auth/token/renew-self", { token: shown, body: {} });
+      return [status, body.errors?.[0]];
+    };
+    const questions = desk.asked.length;
+    expect(await renew()).toEqual([200, undefined]);
+    await desk.role("dev-role", rg("RG-APP"));
+    expect(await renew()).toEqual([200, undefined]);
+    await desk.role("dev-role", rg("rg-other"));
+    expect(await renew()).toEqual([403, "resource group not authorized"]);
+    await desk.role("dev-role", { ...rg("rg-app"), ...sub(S2) });
+    expect(await renew()).toEqual([403, "subscription not authorized"]);
+    await desk.role("dev-role", { ...sub(S1), ...sp(P9) });
+    expect(await renew()).toEqual([403, `service principal not authorized: ${P1}`]);
+    await desk.vault.as("DELETE", "auth/azure/role/dev-role");
+    expect(await renew()).toEqual([403, "role dev-role does not exist during renewal"]);
+    expect(desk.asked.length).toBe(questions);
+  });
+});
+
+test("an identity that the role's groups have but the machine is not run as lets nobody in by its application", async () => {
+  const desk = await createAzureDesk();
+  await desk.role("dev-role", { ...rg("rg-app", "rg-ids"), ...sp(P7) });
+  desk.instead.set(vm("vm1"), answer(200, { location: "westeurope", identity: { principalId: P1 } }));
+  expect((await desk.login(token("ua", { oid: P7 }), vm1)).status).toBe(403);
+});
