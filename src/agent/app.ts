@@ -109,8 +109,11 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
 function upstreamOf({ role }: AgentApp, { config, http, identity, clock, turns, primaryRoots }: RunningAppDeps): Upstream {
   const { url, account, service, audience, vault } = config.primary;
   const reached = { http, url, ...(primaryRoots === undefined ? {} : { roots: primaryRoots }) };
-  if (vault !== undefined)
-    return createUpstream(createVaultPrimary({ client: createVaultClient(reached), identity, audience, role, ...vault }), { clock, turns });
+  if (vault !== undefined) {
+    const { namespace, ...method } = vault;
+    const client = createVaultClient({ ...reached, ...(namespace === undefined ? {} : { namespace }) });
+    return createUpstream(createVaultPrimary({ client, identity, audience, role, ...method }), { clock, turns });
+  }
   const conjur = { client: createConjurClient(reached), identity, audience, account, service, login: role };
   return createUpstream(createConjurPrimary(conjur), { clock, turns });
 }
@@ -121,7 +124,8 @@ function copyOf(
   { config, keyring, files, clock, logger, copyFolder }: RunningAppDeps,
 ): LocalCopy | undefined {
   if (keyring === undefined) return undefined;
-  const boundTo = { login: app.role, primary: config.primary.url };
+  const { url, vault } = config.primary;
+  const boundTo = { login: app.login, primary: vault?.namespace === undefined ? url : `${url} ${vault.namespace}` };
   return createLocalCopy({ files, keyring, clock, logger, folder: copyFolder, account, app: app.name, boundTo });
 }
 

@@ -18,6 +18,8 @@ export interface VaultClientOptions {
   readonly url: string;
   /** Certificates (PEM) that alone vouch for the server. */
   readonly roots?: string;
+  /** Of a Vault that has some: `admin/team`. */
+  readonly namespace?: string;
 }
 
 export interface VaultSession {
@@ -79,10 +81,11 @@ const Preflight = v.object({
 const Refusal = v.object({ errors: v.array(v.string()) });
 const Metadata = v.object({ version: v.number(), created_time: v.string() });
 
-export function createVaultClient({ http, url, roots }: VaultClientOptions): VaultClient {
+export function createVaultClient({ http, url, roots, namespace }: VaultClientOptions): VaultClient {
   const bounds: HttpLimits = { ...limits, ...(roots === undefined ? {} : { roots }) };
+  const common = { "x-vault-request": "true", ...(namespace === undefined ? {} : { "x-vault-namespace": namespace }) };
   const send = (path: string, request: Omit<HttpRequest, "url">, session?: VaultSession): Promise<HttpAnswer> =>
-    http.send({ ...request, url: `${url}/v1/${path}`, headers: { "x-vault-request": "true", ...tokenOf(session) } }, bounds);
+    http.send({ ...request, url: `${url}/v1/${path}`, headers: { ...common, ...tokenOf(session) } }, bounds);
 
   /** Whether it is the session that is over: some say so in words, and the others tell it from a right that is missing only when asked for themselves. */
   async function isOver(answer: HttpAnswer, session: VaultSession): Promise<boolean> {

@@ -52,8 +52,8 @@ export interface AgentConfig {
     readonly account: string;
     /** The service of `authn-azure` there; empty where Vault's protocol is spoken. */
     readonly service: string;
-    /** Where Vault's protocol is spoken: the mount of the Azure method, and the scale set of this machine if its tokens do not name it. */
-    readonly vault?: { readonly mount: string; readonly scaleSet?: string };
+    /** Where Vault's protocol is spoken: the mount of the Azure method, the namespace, and the scale set of this machine if its tokens do not name it. */
+    readonly vault?: { readonly mount: string; readonly namespace?: string; readonly scaleSet?: string };
     readonly audience: string;
     readonly caFile?: string;
   };
@@ -133,6 +133,7 @@ const VaultPrimary = v.strictObject({
   protocol: v.literal("vault"),
   account: v.optional(Name),
   mount: v.optional(MountPath),
+  namespace: v.optional(MountPath),
   scale_set: v.optional(Name),
   ...common,
 });
@@ -243,8 +244,13 @@ function assemble(said: Said, apps: AgentConfig["apps"], source: AgentConfigSour
   };
 }
 
-function vaultOf({ mount, scale_set: scaleSet }: v.InferOutput<typeof VaultPrimary>): NonNullable<AgentConfig["primary"]["vault"]> {
-  return { mount: mount ?? defaults.mount, ...(scaleSet === undefined ? {} : { scaleSet }) };
+function vaultOf({
+  mount,
+  namespace,
+  scale_set: scaleSet,
+}: v.InferOutput<typeof VaultPrimary>): NonNullable<AgentConfig["primary"]["vault"]> {
+  const more = { ...(namespace === undefined ? {} : { namespace }), ...(scaleSet === undefined ? {} : { scaleSet }) };
+  return { mount: mount ?? defaults.mount, ...more };
 }
 
 /** Each protocol names roles in its own way. */

@@ -21,7 +21,8 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
   account = "acme"
   service = "AzureAE1"                     of its authn-azure
   # protocol = "vault"                     or a Vault, an OpenBao, or a Postern by their protocol: then no account and service, but
-  # mount = "azure"                        where its Azure method is, and
+  # mount = "azure"                        where its Azure method is,
+  # namespace = "admin/team"               of a Vault that has some, and
   # scale_set = "web"                      of a machine of a flexible scale set, whose tokens do not name it
   audience = "https://management.azure.com/"
   ca = "postern-ca.pem"

@@ -155,6 +155,12 @@ describe("an agent whose primary is a Vault", () => {
     expect(await answer.json()).toMatchObject({ data: { data: { password: "hunter2" }, metadata: { version: 2 } } });
     const absent = await billing("/v1/secret/data/other");
     expect([absent.status, absent.headers.get("x-postern-reason")]).toEqual([503, "primary_unavailable"]);
+    // Another namespace's, or another mount's, is nobody's copy here.
+    for (const elsewhere of ['namespace = "team"', 'mount = "other"']) {
+      await running?.stop();
+      await start(kept, elsewhere);
+      expect((await billing("/v1/secret/data/app/db")).status).toBe(503);
+    }
   });
 
   test("serves nothing more to a role that may not log in any more", async () => {

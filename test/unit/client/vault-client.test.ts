@@ -117,7 +117,7 @@ describe("a client of Vault's protocol", () => {
       );
   });
 
-  test("sends its token in a header and never in an address", async () => {
+  test("sends its token and its namespace in headers and never in an address", async () => {
     const sent: HttpRequest[] = [];
     const answer: HttpAnswer = { status: 200, headers: {}, body: Buffer.from('{"data":{}}') };
     const watched = createVaultClient({
@@ -126,10 +126,14 @@ describe("a client of Vault's protocol", () => {
         send: (request) => Promise.resolve(answer).finally(() => sent.push(request)),
       },
       url: "https://vault.example",
+      namespace: "admin/team",
     });
     await watched.read({ token: SecretBytes.ofText("hvs.canary"), lifetimeMs: 1 }, { path: "old", type: "kv-v1" }, "a");
     expect(sent).toEqual([
-      { url: "https://vault.example/v1/old/a", headers: { "x-vault-request": "true", "x-vault-token": "hvs.canary" } },
+      {
+        url: "https://vault.example/v1/old/a",
+        headers: { "x-vault-request": "true", "x-vault-namespace": "admin/team", "x-vault-token": "hvs.canary" },
+      },
     ]);
   });
 });

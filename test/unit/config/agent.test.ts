@@ -19,13 +19,13 @@ function problems(text: string): string {
 describe("the agent's file", () => {
   test("names what a primary by Vault's protocol needs", () => {
     const config = load(
-      '[primary]\nurl = "https://vault.example/"\nprotocol = "vault"\nscale_set = "web"\n[apps.a]\nrole = "billing"\nsocket = "/a"\n',
+      '[primary]\nurl = "https://vault.example/"\nprotocol = "vault"\nnamespace = "admin"\nscale_set = "web"\n[apps.a]\nrole = "billing"\nsocket = "/a"\n',
     );
     expect(config.primary).toEqual({
       url: "https://vault.example",
       account: "vault",
       service: "",
-      vault: { mount: "azure", scaleSet: "web" },
+      vault: { mount: "azure", namespace: "admin", scaleSet: "web" },
       audience: "https://management.azure.com/",
     });
     expect(config.apps[0]).toMatchObject({ role: "billing", login: "host/vault/role/azure/billing" });
