@@ -26,6 +26,7 @@ import { selfTest } from "./commands/self-test";
 import { serverCommand } from "./commands/server";
 import { statusCommand } from "./commands/status";
 import { variableCommand } from "./commands/variable";
+import { vaultCommand } from "./commands/vault";
 import { waitCommand } from "./commands/wait";
 import { translateConjurctl } from "./conjurctl";
 import { exitCodeHelp, exitCodes } from "./exit-codes";
@@ -48,6 +49,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   doctorCommand,
   statusCommand,
   roleCommand,
+  vaultCommand,
   policyCommand,
   variableCommand,
   exportCommand,

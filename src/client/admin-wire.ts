@@ -169,6 +169,7 @@ export const adminOperations = {
     v.object({}),
   ),
   reload: operation("/reload", Nothing, v.object({})),
+  createRootToken: operation("/vault/root-token", v.strictObject({ ttlSeconds: Count }), v.object({ token: Secret })),
   retrieveKey: operation("/roles/retrieve-key", v.strictObject({ role: Name }), v.object({ apiKey: Secret })),
   loadPolicy: operation(
     "/policies/load",

@@ -201,6 +201,16 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     deps.reload();
     return {};
   });
+  handle(adminOperations.createRootToken, async ({ ttlSeconds }, { context }) => {
+    const { token } = await operator.createRootToken(ttlSeconds, context).catch((error: unknown) => {
+      const failure = failureOf(error);
+      if (failure.code !== "sealed" || failure.reason !== "no_path_account") throw error;
+      const expected = "the account that clients of HashiCorp Vault work in: there is not exactly one";
+      throw new PosternError({ code: "malformed", where: "vault.account", expected, kind: "argument" }, { cause: error });
+    });
+    if (token === undefined) throw new PosternError({ code: "internal", what: "a root token" });
+    return { token };
+  });
   handle(adminOperations.retrieveKey, async ({ role }, { context }) => ({
     apiKey: await operator.retrieveKey(parseRoleId(role), context),
   }));

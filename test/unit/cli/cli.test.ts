@@ -15,6 +15,25 @@ afterAll(() => operated.close());
 
 const secretsPolicy = "- !policy\n  id: secrets\n  body:\n    - !variable db\n    - !variable empty\n- !host app\n";
 
+describe("postern vault token", () => {
+  test("prints a root token alone, which lives for an hour unless it is told otherwise", async () => {
+    const { code, out, err } = await cli.run("vault token");
+    expect({ code, out, err }).toEqual({ code: 0, out: expect.stringMatching(/^hvs\.\w{43}\n$/), err: "A root token that lives for 1h\n" });
+    expect(operated.house.lastAudit()).toMatchObject({ operation: "token.create_root", allowed: true, role: "acme:user:admin" });
+    const brief = await cli.run("vault token --ttl 15m --json");
+    expect(JSON.parse(brief.out)).toMatchObject({ token: expect.stringMatching(/^hvs\./), ttlSeconds: 900 });
+    expect((await cli.run("vault token --ttl 0s")).err).toBe("A root token that lives until it is revoked\n");
+  });
+
+  test("takes no time that is none", async () => {
+    expect(await cli.run("vault token --ttl soon")).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringContaining("--ttl: expected a time"),
+    });
+  });
+});
+
 describe("postern account create", () => {
   test("prints as conjurctl does", async () => {
     const { code, out, err } = await cli.run("account create myorg");
@@ -46,6 +65,11 @@ describe("postern account create", () => {
     expect(code).toBe(1);
     expect(`${out}${err}`).not.toContain("canary");
   });
+});
+
+test("postern vault token asks which account is meant where there are several", async () => {
+  const { code, err } = await cli.run("vault token");
+  expect([code, err]).toEqual([1, expect.stringContaining("vault.account")]);
 });
 
 describe("postern role retrieve-key", () => {
