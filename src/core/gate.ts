@@ -7,7 +7,7 @@
 
 import { type Failure, failureOf, PosternError } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
-import type { PathAccess } from "../model/paths";
+import type { PathAccess, PathVerdict } from "../model/paths";
 import type { AuditLog, Meter } from "../model/ports";
 import type { AuditRecord, Caller, DecisionId, RequestContext, RowsChanged } from "../model/types";
 import { explainRefusal } from "./explain";
@@ -30,6 +30,8 @@ export interface Demand {
   readonly access?: PathAccess;
   /** Of an `access` that writes: whether what it writes is there already. Absent: it is taken for an update. */
   readonly exists?: (graph: Graph) => boolean;
+  /** Where those look who take the path for another: told in a refusal to a caller whose rules allow it there. */
+  readonly mistakenFor?: { readonly path: string; readonly hint: string };
   /** Decided by the graph, and refused all the same where a path rule of the caller denies this. */
   readonly unless?: PathAccess;
   /** Decided on this graph instead of the present one. */
@@ -90,8 +92,8 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
     projection.assertSound(caller.account);
     const exists = access.action !== "write" || (demand.exists?.(graph) ?? true);
     const verdict = caller.rights?.verdict(access, exists);
-    if (verdict === undefined) throw refusedPath("no_path_rights", "the caller carries no path rules");
-    if (!verdict.allowed) throw refusedPath(verdict.because, verdict.detail, verdict.remedy);
+    if (verdict === undefined) throw refusedPath({ because: "no_path_rights", detail: "the caller carries no path rules" });
+    if (!verdict.allowed) throw refusedPath(verdict, hintFor(caller, demand, exists));
     demand.requires?.();
     return verdict.rule;
   }
@@ -100,7 +102,12 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
   function assertNotDenied({ rights, token }: Caller, access: PathAccess): void {
     const verdict = rights?.verdict(access, true);
     if (verdict === undefined || verdict.allowed || (token?.actsAsRole === true && verdict.because !== "path_denied")) return;
-    throw refusedPath(verdict.because, verdict.detail, verdict.remedy);
+    throw refusedPath(verdict);
+  }
+
+  function hintFor({ rights }: Caller, { access, mistakenFor }: Demand, exists: boolean): string | undefined {
+    if (access === undefined || mistakenFor === undefined) return undefined;
+    return rights?.verdict({ ...access, path: mistakenFor.path }, exists).allowed === true ? mistakenFor.hint : undefined;
   }
 
   function line(caller: Caller, demand: Demand, revision: number): Draft {
@@ -189,9 +196,10 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
   };
 }
 
-function refusedPath(because: string, detail: string, remedy?: string): PosternError {
-  const failure: Failure = { code: "forbidden", because, checks: [{ check: because, ok: false, detail }] };
-  return new PosternError(remedy === undefined ? failure : { ...failure, remedy });
+function refusedPath({ because, detail, remedy }: Omit<PathVerdict & { readonly allowed: false }, "allowed">, hint?: string): PosternError {
+  const checks = [{ check: because, ok: false, detail }];
+  const further = { ...(remedy === undefined ? {} : { remedy }), ...(hint === undefined ? {} : { hint }) };
+  return new PosternError({ code: "forbidden", because, checks, ...further });
 }
 
 function ruleText(rule: Rule): string {

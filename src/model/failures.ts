@@ -19,6 +19,8 @@ interface FailureBase {
   readonly remedy?: string;
   /** What the caller may be told of it as a sentence, where a protocol's clients know it by the words: `role is required`. Never a credential. */
   readonly says?: string;
+  /** What helps the caller on beside the refusal, of what they may know anyway. */
+  readonly hint?: string;
 }
 
 /** Where in a policy text something is wrong. Lines and columns count from 1. */

@@ -243,7 +243,7 @@ export interface HeldToken {
   /** Empty for a batch token. */
   readonly accessor: string;
   readonly kind: "service" | "batch";
-  /** It came of a login, or stands for the administrator: the graph's rights of its role are its own. Those of a token that another made count only where its rules allow as much. */
+  /** It came of a login: the graph's rights of its role are its own. Those of a token that another made count only where its rules allow as much. */
   readonly actsAsRole?: true;
 }
 

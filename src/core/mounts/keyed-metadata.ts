@@ -10,7 +10,7 @@ import type { Projection } from "../projection";
 import { type Order, sortedPage } from "../sorted-page";
 import { branchChanges, newResource } from "./documents";
 import { nameOfSegment } from "./escaped-names";
-import type { KeyedPlaces, KeyedSettings, KeyRef } from "./keyed-places";
+import { type KeyedPlaces, type KeyedSettings, type KeyRef, mistakenFor } from "./keyed-places";
 import { existsIn, type KeyedVersion, shownVersion } from "./keyed-secrets";
 
 export type { KeyedSettings } from "./keyed-places";
@@ -75,12 +75,16 @@ export function createKeyedMetadata({ projection, gate, places }: KeyedMetadataD
 
   return {
     show: (caller, access, ref) =>
-      gate.release(caller, { operation: "secret.metadata.show", access, resource: places.idOf(present(), ref) }, (graph) => {
-        places.assertMount(graph, ref.mount);
-        const id = places.idOf(graph, ref);
-        if (!existsIn(graph, id)) throw new PosternError({ code: "not_found", target: id, because: "no_value" });
-        return viewOf(graph, id, places.keeping(graph, id)?.versionsKept ?? 0);
-      }),
+      gate.release(
+        caller,
+        { operation: "secret.metadata.show", access, resource: places.idOf(present(), ref), ...mistakenFor(access, ref) },
+        (graph) => {
+          places.assertMount(graph, ref.mount);
+          const id = places.idOf(graph, ref);
+          if (!existsIn(graph, id)) throw new PosternError({ code: "not_found", target: id, because: "no_value" });
+          return viewOf(graph, id, places.keeping(graph, id)?.versionsKept ?? 0);
+        },
+      ),
 
     setRules(caller, access, ref, { mustExist, ...change }) {
       const { now } = caller.context;
@@ -110,7 +114,7 @@ export function createKeyedMetadata({ projection, gate, places }: KeyedMetadataD
     },
 
     list: (caller, access, ref) =>
-      gate.release(caller, { operation: "secret.list", access }, async (graph) => {
+      gate.release(caller, { operation: "secret.list", access, ...mistakenFor(access, ref) }, async (graph) => {
         places.assertMount(graph, ref.mount);
         const { items } = await sortedPage(namesIn(graph, places.folderOf(graph, ref)), { order: byBytes });
         return items;

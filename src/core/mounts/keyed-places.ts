@@ -6,7 +6,9 @@
 import * as v from "valibot";
 import { PosternError } from "../../model/failures";
 import { type AccountName, accountOf, identifierOf, kindOf, makeId, type ResourceId, type RoleId } from "../../model/ids";
+import type { PathAccess } from "../../model/paths";
 import type { Change, Instant, SecretRules } from "../../model/types";
+import type { Demand } from "../gate";
 import type { Graph } from "../graph";
 import type { Keeping } from "../secret-versions";
 import type { Documents } from "./documents";
@@ -93,6 +95,16 @@ export function createKeyedPlaces({ mounts, documents }: { readonly mounts: Moun
       return keepingBy(settings(graph, mount.path), graph.secretRules(id));
     },
   };
+}
+
+/** Rules that were written for keys without versions miss those that have some, by the one segment between mount and key. */
+export function mistakenFor({ path }: PathAccess, { mount, key }: KeyRef): Pick<Demand, "mistakenFor"> {
+  const tail = path.endsWith("/") && key !== "" ? `${key}/` : key;
+  const without = `${mount}/${tail}`;
+  if (path === without) return {};
+  const segment = path.slice(mount.length + 1, path.length - tail.length);
+  const hint = `the policies of this token allow "${without}" and not "${path}": in a versioned K/V secrets engine, paths in policies need "${segment}" after the mount`;
+  return { mistakenFor: { path: without, hint } };
 }
 
 /** The type of mounts that keep keys. */

@@ -17,7 +17,7 @@ import type { Projection, Write } from "../projection";
 import { deletionOf, isReadable, type Keeping, newestNumber, nextVersion, stateOf } from "../secret-versions";
 import { branchChanges, newResource } from "./documents";
 import { mergePatched, namesAlone } from "./json-merge";
-import type { KeyedPlaces, KeyRef } from "./keyed-places";
+import { type KeyedPlaces, type KeyRef, mistakenFor } from "./keyed-places";
 import { objectOf, objectText } from "./keyed-values";
 
 export type { KeyRef } from "./keyed-places";
@@ -57,8 +57,8 @@ export interface KeyedSecretOperations {
   subkeys(caller: Caller, access: PathAccess, ref: KeyRef & { readonly version?: number; readonly depth: number }): Promise<KeyedReading>;
   /** Throws `malformed` because `cas_mismatch` or `cas_required`. */
   write(caller: Caller, access: PathAccess, write: KeyedWrite): Promise<KeyedVersion>;
-  /** Lays `value` over the newest version: `null` removes. Nothing is written, and the version told, when that is deleted or destroyed. Throws as `read` and `write`. */
-  patch(caller: Caller, access: PathAccess, write: KeyedWrite): Promise<KeyedPatching>;
+  /** Lays `value` over the newest version: `null` removes. Nothing is written, and the version told, when that is deleted or destroyed; undefined where there is none. Throws as `write`. */
+  patch(caller: Caller, access: PathAccess, write: KeyedWrite): Promise<KeyedPatching | undefined>;
   /** Deletes the newest version, if there is one that is not deleted yet. */
   deleteNewest(caller: Caller, access: PathAccess, ref: KeyRef): Promise<void>;
   /** Leaves out numbers of versions that there are not, or that are destroyed. */
@@ -91,7 +91,7 @@ export function createKeyedSecrets({ projection, gate, store, places }: KeyedSec
   }
 
   function demandFor(operation: string, access: PathAccess, ref: KeyRef & { readonly version?: number }) {
-    const demand = { operation, access, resource: places.idOf(projection.graph(), ref) };
+    const demand = { operation, access, resource: places.idOf(projection.graph(), ref), ...mistakenFor(access, ref) };
     return ref.version === undefined ? demand : { ...demand, version: ref.version };
   }
 
@@ -143,7 +143,8 @@ export function createKeyedSecrets({ projection, gate, store, places }: KeyedSec
       const { now } = caller.context;
       const demand = demandFor("secret.write", access, write);
       return gate.change(caller, demand, () =>
-        projection.write(places.account(projection.graph()), now, (graph): Write<KeyedPatching> => {
+        projection.write(places.account(projection.graph()), now, (graph): Write<KeyedPatching | undefined> => {
+          if (newestNumber(graph, demand.resource) === 0) return { changes: [], result: undefined };
           const { value, ...shown } = opened(graph, { mount: write.mount, key: write.key }, now);
           if (value === undefined) return { changes: [], result: { ...shown, isWritten: false } };
           const next = SecretBytes.ofText(mergePatched(objectText(value), objectText(write.value)));

@@ -117,6 +117,7 @@ export function createTokens(deps: TokensDeps): Tokens {
   }
 
   function callerOf(graph: Graph, token: Identified, context: RequestContext, held: NonNullable<Caller["token"]>): Caller {
+    const isOfLogin = token.login !== undefined || token.mountAccessor !== undefined;
     return {
       account: accountOf(token.role),
       role: token.role,
@@ -125,7 +126,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       expiresAt: token.expiresAt === 0 ? Number.MAX_SAFE_INTEGER : token.expiresAt,
       proof: "token",
       rights: rightsOf(graph, token),
-      token: held,
+      token: isOfLogin ? { ...held, actsAsRole: true } : held,
     };
   }
 

@@ -41,7 +41,7 @@ export interface EngineRoute extends Partial<Readonly<Record<Action, Handler>>> 
 }
 
 export interface Engine {
-  /** As in `Mount.type`. */
+  /** As in `Mount.type`; of `kv` with its version, `kv-v2`. */
   readonly type: string;
   readonly routes: readonly EngineRoute[];
   /** The answer to paths that are none of the routes, for a caller who might do there what they asked; absent: that the path is not supported. */

@@ -14,7 +14,11 @@ export const failures: FailureTable = {
   malformed: (failure) => errorsWire(400, [failure.says ?? `${failure.where}: expected ${failure.expected}`]),
   unauthenticated: (failure) => errorsWire(403, [failure.says ?? (isInvalidToken(failure.because) ? invalid : "permission denied")]),
   forbidden: (failure) =>
-    errorsWire(403, [failure.says ?? (failure.reason === "address" ? "permission denied" : framed("permission denied"))]),
+    errorsWire(403, [
+      failure.says ?? (failure.reason === "address" ? "permission denied" : framed("permission denied")),
+      // Beside what clients match, for people: the command line prints all of them.
+      ...(failure.hint === undefined ? [] : [failure.hint]),
+    ]),
   not_found: (failure) => errorsWire(404, failure.says === undefined ? [] : [failure.says]),
   exists: (failure) => errorsWire(400, [failure.says ?? `${failure.target} already exists`]),
   conflict: (failure) => errorsWire(400, [failure.says ?? failure.what]),

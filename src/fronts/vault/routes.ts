@@ -58,7 +58,7 @@ function routeOf({ path }: Exchange, broker: Broker): Found {
   const mount = mountOf(whole, broker);
   if (mount === undefined) return { mount, rest: whole, route: undefined, parameters: [] };
   const rest = whole.slice(mount.path.length + 1);
-  const matched = engineOf(mount.type)?.match(rest);
+  const matched = engineOf(mount)?.match(rest);
   return { mount, rest, route: matched?.route, parameters: matched?.parameters ?? [] };
 }
 
@@ -124,7 +124,7 @@ async function unanswered(call: Call, { mount, route, rest }: Found): Promise<An
     throw new PosternError({ code: "not_found", target: rest, because: "no_mount", says });
   }
   if (route !== undefined) throw new PosternError({ code: "unsupported", what: action, kind: "method" });
-  const otherwise = engineOf(mount.type)?.engine.otherwise;
+  const otherwise = engineOf(mount)?.engine.otherwise;
   if (otherwise !== undefined) return otherwise(call);
   throw new PosternError({ code: "unsupported", what: "path" });
 }

@@ -177,8 +177,8 @@ describe("a patch", () => {
     expect(await readText("k")).toBe('{"b":{"c":3.50,"d":12345678901234567890},"e":[1]}');
   });
 
-  test("of what is not there is not_found, of a deleted one its version, with a wrong number refused", async () => {
-    expect(await failureOfWork(patch("k", {}))).toMatchObject({ code: "not_found" });
+  test("of what is not there is nothing, of a deleted one its version, with a wrong number refused", async () => {
+    expect(await patch("k", {})).toBeUndefined();
     await write("k", {});
     expect(await failureOfWork(patch("k", {}, 5))).toMatchObject({ because: "cas_mismatch" });
     await setStates("k", "deleted", 1);
@@ -227,6 +227,21 @@ describe("whoever has no rule for the path", () => {
       expect(house.lastAudit()).toMatchObject({ operation, allowed: false, because: "no_path_rule", path: "secret/data/k" });
     }
     expect(house.store.commits).toHaveLength(before);
+  });
+});
+
+describe("whoever has rules for keys without versions", () => {
+  test("is refused as anybody, and told what is amiss", async () => {
+    const { keyed, keyedMetadata } = house.broker.paths;
+    const mistaken = withRights(house.root(), rightsAt("secret/app"));
+    const refused = await failureOfWork(keyed.read(mistaken, pathOf("secret/data/app/db", "read"), house.key("app/db")));
+    expect(refused).toMatchObject({ code: "forbidden", because: "no_path_rule" });
+    expect(refused).toHaveProperty("hint", expect.stringContaining('allow "secret/app/db" and not "secret/data/app/db"'));
+    expect(refused).toHaveProperty("hint", expect.stringContaining('need "data/" after the mount'));
+    const listed = await failureOfWork(keyedMetadata.list(mistaken, pathOf("secret/metadata/app/", "list"), house.key("app")));
+    expect(listed).toHaveProperty("hint", expect.stringContaining('allow "secret/app/" and not "secret/metadata/app/"'));
+    const other = await failureOfWork(keyed.read(mistaken, pathOf("secret/data/else", "read"), house.key("else")));
+    expect(other).not.toHaveProperty("hint");
   });
 });
 
