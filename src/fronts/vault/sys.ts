@@ -3,7 +3,11 @@
 import type { Engine } from "./engine";
 import { mountRoutes } from "./sys-mounts";
 import { observingRoutes } from "./sys-observing";
+import { policyRoutes } from "./sys-policies";
 import { preflightRoutes } from "./sys-preflight";
 import { standingRoutes } from "./sys-standing";
 
-export const system: Engine = { type: "system", routes: [...standingRoutes, ...mountRoutes, ...observingRoutes, ...preflightRoutes] };
+export const system: Engine = {
+  type: "system",
+  routes: [...standingRoutes, ...mountRoutes, ...observingRoutes, ...policyRoutes, ...preflightRoutes],
+};
