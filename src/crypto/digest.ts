@@ -9,6 +9,12 @@ export function sha256(bytes: Uint8Array | string): Buffer {
   return createHash("sha256").update(bytes).digest();
 }
 
+export type Sha2 = "sha224" | "sha256" | "sha384" | "sha512";
+
+export function sha2(algorithm: Sha2, bytes: Uint8Array): Uint8Array {
+  return createHash(algorithm).update(bytes).digest();
+}
+
 /** Lower-case hex. */
 export function sha256Hex(bytes: Uint8Array | string): string {
   return hash("sha256", bytes, "hex");

@@ -98,6 +98,18 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get jwt() {
       return paths().jwt;
     },
+    get wrapping() {
+      return paths().wrapping;
+    },
+    get cubbyhole() {
+      return paths().cubbyhole;
+    },
+    get entities() {
+      return paths().entities;
+    },
+    get tools() {
+      return paths().tools;
+    },
   };
 }
 

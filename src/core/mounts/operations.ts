@@ -7,19 +7,24 @@
 
 import type { AppRoleOperations } from "./approle-method";
 import type { AzureOperations } from "./azure-method";
+import type { CubbyholeOperations } from "./cubbyhole";
+import type { EntityOperations } from "./entities";
 import type { JwtOperations } from "./jwt-method";
 import type { KeyedMetadataOperations } from "./keyed-metadata";
 import type { KeyedSecretOperations } from "./keyed-secrets";
 import type { MountOperations } from "./mounts";
 import type { PathPolicyOperations } from "./path-policies";
+import type { PathToolOperations } from "./path-tools";
 import type { TokenOperations } from "./token-operations";
 import type { TokenRoleOperations } from "./token-roles";
 import type { UserpassOperations } from "./userpass-method";
 import type { VariableOperations } from "./variables";
+import type { WrappingOperations } from "./wrapping";
 
 export type * from "../../model/paths";
 export type * from "./approle-method";
 export type * from "./azure-method";
+export type { Entity } from "./entities";
 export type * from "./jwt-method";
 export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";
@@ -29,6 +34,7 @@ export type * from "./token-operations";
 export type { TokenParameters, TokenParametersChange } from "./token-parameters";
 export type { TokenRole, TokenRoleChange, TokenRoleOperations } from "./token-roles";
 export type * from "./userpass-method";
+export type { Wrapped } from "./wrapping";
 
 export interface PathOperations {
   readonly mounts: MountOperations;
@@ -44,4 +50,8 @@ export interface PathOperations {
   readonly azure: AzureOperations;
   readonly userpass: UserpassOperations;
   readonly jwt: JwtOperations;
+  readonly wrapping: WrappingOperations;
+  readonly cubbyhole: CubbyholeOperations;
+  readonly entities: EntityOperations;
+  readonly tools: PathToolOperations;
 }

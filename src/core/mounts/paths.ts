@@ -8,7 +8,9 @@ import type { Projection } from "../projection";
 import type { Secrets } from "../secrets";
 import { createAppRoleMethod } from "./approle-method";
 import { createAzureMethod } from "./azure-method";
+import { createCubbyhole } from "./cubbyhole";
 import { createDocuments } from "./documents";
+import { createEntities } from "./entities";
 import { createJwtMethod } from "./jwt-method";
 import { assertNothingBelow, createKeyedMetadata, removalOfMount } from "./keyed-metadata";
 import { createKeyedPlaces, type KeyedPlaces, keyed } from "./keyed-places";
@@ -17,9 +19,11 @@ import { createMethodLogins } from "./method-logins";
 import { createMounts } from "./mounts";
 import type { PathOperations } from "./operations";
 import { createPathPolicies } from "./path-policies";
+import { createPathTools } from "./path-tools";
 import { createSecretIds } from "./secret-ids";
 import { createUserpassMethod } from "./userpass-method";
 import { createVariables } from "./variables";
+import { createWrapping } from "./wrapping";
 
 export interface Paths extends PathOperations {
   /** What a mount says about the versions of a variable that lives there, whichever door it is written by. */
@@ -76,6 +80,10 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     azure: createAzureMethod({ ...method, azure }),
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),
+    wrapping: createWrapping({ projection, mounts, gate, ledger, store: store.tokens, random, identify: tokens.identify }),
+    cubbyhole: createCubbyhole({ gate, ledger, store: store.tokens }),
+    entities: createEntities({ gate, ledger }),
+    tools: createPathTools({ gate, random }),
     async createRootToken(ttlSeconds, context) {
       const account = mounts.account(projection.graph());
       projection.assertSound(account);

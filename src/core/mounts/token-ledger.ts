@@ -57,14 +57,21 @@ export interface StoredToken extends Readonly<v.InferOutput<typeof TokenDocument
   readonly digest: string;
 }
 
+/** One that is not kept yet. */
+export type NewStoredToken = Omit<StoredToken, "digest">;
+
 export interface TokenLedger {
   /** Undefined for one that has ended, or whose parent has. */
   live(digest: string, now: Instant): StoredToken | undefined;
   byAccessor(accessor: string, now: Instant): StoredToken | undefined;
   all(now: Instant): Iterable<StoredToken>;
   count(): number;
-  /** Durable when it resolves; known from then on. */
-  put(token: StoredToken): Promise<void>;
+  /** A new one, with what is to be stored in the same moment: durable when it resolves, and known from then on. Throws `exists` for one that is known. */
+  put(token: StoredToken, beside?: readonly TokenStep[]): Promise<void>;
+  /** In the place of what was known of it: at once, and durable when it resolves. Throws `not_found` when it has ended meanwhile. */
+  change(token: StoredToken): Promise<void>;
+  /** Lets nobody find it any more. It is for who takes it to remove it from the store. */
+  take(digest: string): void;
   /** Counts one use, at once for everybody else; durable when it resolves. The last one ends the token. */
   use(token: StoredToken): Promise<void>;
   /** Ends a token and all that it made, deepest first. With `orphaning` its children live on without it. */
@@ -86,6 +93,8 @@ export async function createTokenLedger(
   const byDigest = new Map<string, StoredToken>();
   const digestOf = new Map<string, string>();
   const children = new Map<string, Set<string>>();
+  /** On their way to the store. */
+  const making = new Set<string>();
   let unswept: Iterator<StoredToken> | undefined;
 
   function remember(token: StoredToken): void {
@@ -109,9 +118,12 @@ export async function createTokenLedger(
   }
 
   function live(digest: string, at: Instant): StoredToken | undefined {
-    const token = byDigest.get(digest);
-    if (token === undefined || hasEnded(token, at)) return undefined;
-    return token.parent === undefined || live(token.parent, at) !== undefined ? token : undefined;
+    const found = byDigest.get(digest);
+    // Up to the first: a loop, for a chain may be long.
+    for (let token = found; ; token = byDigest.get(token.parent)) {
+      if (token === undefined || hasEnded(token, at)) return undefined;
+      if (token.parent === undefined) return found;
+    }
   }
 
   /** The token and all below it, deepest first. A loop, for a chain may be long. */
@@ -141,10 +153,30 @@ export async function createTokenLedger(
     },
     count: () => byDigest.size,
 
-    async put(token) {
-      await store.write([{ step: "put", ...recordOf(token) }]);
+    async put(token, beside = []) {
+      const { digest } = token;
+      if (byDigest.has(digest) || making.has(digest))
+        throw new PosternError({ code: "exists", target: "a token", because: "token_exists" });
+      making.add(digest);
+      try {
+        await store.write([...beside, { step: "put", ...recordOf(token) }]);
+      } finally {
+        making.delete(digest);
+      }
+      // One whose parent has ended meanwhile lives no longer than that.
       remember(token);
     },
+
+    async change(token) {
+      const present = byDigest.get(token.digest);
+      if (present === undefined) throw new PosternError({ code: "not_found", target: "a token", because: "token_ended" });
+      // Before it is written: what ends it, or uses it, while the disk is busy comes after this and not before.
+      const next = { ...token, usesLeft: present.usesLeft };
+      remember(next);
+      await store.write([{ step: "put", ...recordOf(next) }]);
+    },
+
+    take: forget,
 
     async use(token) {
       const usesLeft = token.usesLeft - 1;
@@ -193,7 +225,7 @@ function orphaned({ parent: _, ...token }: StoredToken): StoredToken {
   return { ...token, isOrphan: true };
 }
 
-function recordOf({ digest, ...document }: StoredToken): TokenRecord {
+export function recordOf({ digest, ...document }: StoredToken): TokenRecord {
   const account = parseAccount(document.role.slice(0, document.role.indexOf(":")));
   return { account, digest, name: "", expiresAt: document.expiresAt, body: SecretBytes.ofText(JSON.stringify(document)) };
 }

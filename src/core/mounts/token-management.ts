@@ -188,7 +188,7 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
     const all = { ...terms, explicitMaxSeconds: token.explicitMaxSeconds };
     const { seconds, warnings } = lifetimeOf(all, bounds, { issuedAt: token.createdAt, now });
     const renewed = { ...token, periodSeconds: terms.periodSeconds, expiresAt: now + seconds * 1000, renewedAt: now };
-    await ledger.put(renewed);
+    await ledger.change(renewed);
     const shown = which.by === "token" ? { token: which.token } : {};
     return { ...shown, view: tokens.view(renewed, now), warnings };
   }

@@ -117,6 +117,11 @@ export function onlySet(given: object): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
+/** A value that is no good where it stands, told in the words that clients know. */
+export function argument(where: string, says: string): PosternError {
+  return new PosternError({ code: "malformed", where, expected: says, kind: "argument", says });
+}
+
 /** The text that clients know the refusal by. What was sent is not repeated: it may be a credential. */
 export function unconvertible(name: string, expected: string): PosternError {
   return new PosternError({

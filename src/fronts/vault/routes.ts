@@ -17,6 +17,7 @@ import { type Action, type Exchange, exchangeOf } from "./exchange";
 import { fieldsOf } from "./fields";
 import { addReads } from "./reads";
 import { type Answer, answerWire } from "./wire";
+import { wrappedAnswer } from "./wrapping";
 
 export const vault: Front = {
   name: "vault",
@@ -43,7 +44,9 @@ async function answer(request: Request, bindings: FrontBindings, broker: Broker,
   const call = callOf(exchange, { broker, settings, ...found }, caller);
   const handler = handlerOf(exchange, found.route);
   const given = handler === undefined ? await unanswered(call, found) : await handler(call);
-  return print(answerWire(given, exchange.context, found.mount?.type ?? ""));
+  const mountType = found.mount?.type ?? "";
+  const told = await wrappedAnswer(given, exchange, { broker, mountType, caller });
+  return print(answerWire(told, exchange.context, mountType));
 }
 
 interface Found {

@@ -1,0 +1,42 @@
+/**
+ * Who is behind a token, for those who ask about themselves. Entities are kept nowhere: one follows from the mount that knows a caller and the name it knows
+ * them by, and what there is to tell of it is what their token remembers.
+ */
+
+import { sha256Hex } from "../../crypto/digest";
+import { PosternError } from "../../model/failures";
+import type { PathAccess } from "../../model/paths";
+import type { Caller, Instant } from "../../model/types";
+import type { Gate } from "../gate";
+import { uuidOf } from "./mount";
+import type { TokenLedger, TokenLogin } from "./token-ledger";
+import { entityNameOf } from "./tokens";
+
+export interface Entity {
+  readonly id: string;
+  readonly name: string;
+  /** When the token was made that is shown: no earlier time is known. */
+  readonly createdAt: Instant;
+  readonly aliasId: string;
+  readonly login: Pick<TokenLogin, "alias" | "mountAccessor" | "mountPath" | "mountType">;
+}
+
+export interface EntityOperations {
+  /** The caller's own, by its id or its name. Throws `not_found` for any other, and for a caller who never logged in. */
+  show(caller: Caller, access: PathAccess, by: { readonly id: string } | { readonly name: string }): Promise<Entity>;
+}
+
+export function createEntities({ gate, ledger }: { readonly gate: Gate; readonly ledger: TokenLedger }): EntityOperations {
+  return {
+    show: (caller, access, by) =>
+      gate.release(caller, { operation: "entity.show", access }, () => {
+        const token = ledger.live(caller.token?.digest ?? "", caller.context.now);
+        const login = token?.login;
+        const id = login?.entityId ?? "";
+        const isOwn = "id" in by ? by.id === id : by.name === entityNameOf(id);
+        if (token === undefined || login === undefined || !isOwn) throw new PosternError({ code: "not_found", target: "an entity" });
+        const aliasId = uuidOf(sha256Hex(`postern alias ${id}`));
+        return { id, name: entityNameOf(id), createdAt: token.createdAt, aliasId, login };
+      }),
+  };
+}
