@@ -8,7 +8,7 @@
 
 import { chmodSync } from "node:fs";
 import type { Clock, Logger } from "../model/ports";
-import { limitKeyOf } from "./client-address";
+import { canonicalAddress, limitKeyOf } from "./client-address";
 import { httpDate } from "./intake/answer";
 import { type Connection, createConnection, type HeldBytes } from "./intake/connection";
 import { createInFlight } from "./limits";
@@ -82,7 +82,9 @@ export function createIntake({ reception, clock, logger, limits, meter, lookMs }
 
   function opened(socket: Socket): void {
     const address = socket.remoteAddress === "" ? undefined : socket.remoteAddress;
-    const key = address === undefined ? localKey : limitKeyOf(address);
+    // On an address of both families IPv4 comes as part of IPv6, where all of it is one network.
+    const canonical = address === undefined ? undefined : canonicalAddress(address);
+    const key = canonical === undefined ? localKey : limitKeyOf(canonical);
     if (isClosing) return void socket.terminate();
     if (counted.enter(key) !== "entered") {
       // Nobody has said yet in which shape they could be told.

@@ -199,6 +199,22 @@ describe("Vault's own listener, as a place", () => {
     expect(await readSlowly(socket)).toEqual([largeBytes, '["LIST","/v1/b","","127.0.0.1"]']);
   });
 
+  test("counts each address by itself, also where IPv4 comes as part of IPv6", async () => {
+    const { listener, rejected } = start({ listen: "[::]:0", tls: pair("one.test"), limits: { connectionsPerAddress: 1 } });
+    const sixth = await secure(listener.port, { host: "::1" });
+    expect(await askOn(sixth, "/v1/a")).toContain('"::1"');
+    // The first 64 bits of ::1 are those of every mapped address.
+    const fourth = await secure(listener.port, { host: "127.0.0.1" });
+    expect(await askOn(fourth, "/v1/b")).toContain('"127.0.0.1"');
+    expect(rejected).toEqual([]);
+    // The client may call itself connected before it hears of the end.
+    const third = connectTls({ host: "127.0.0.1", port: listener.port ?? 0, rejectUnauthorized: false });
+    third.on("error", () => undefined);
+    await new Promise((resolve) => third.on("close", resolve));
+    expect(rejected).toEqual(["connections"]);
+    for (const each of [sixth, fourth]) each.destroy();
+  });
+
   test("can be a Unix socket for its owner alone, over one that a dead process left behind", async () => {
     const path = join(folder, "vault.sock");
     const dead = Bun.listen({ unix: path, socket: { data: () => {} } });
@@ -288,6 +304,7 @@ function secure(port: number | undefined, options: ConnectionOptions = {}): Prom
       resolve(socket),
     );
     socket.on("error", reject);
+    socket.on("close", () => reject(new Error("closed")));
   });
 }
 
