@@ -11,13 +11,18 @@ export type Source =
   | { readonly kind: "recorded" }
   /** A program of the system, at whatever version it has. */
   | { readonly kind: "program"; readonly program: string }
-  /** Builds the `main` package beside the suite, whose go.mod requires the client. Needs go. */
-  | { readonly kind: "go" }
+  /**
+   * Builds the `main` package beside the suite, whose go.mod requires the client. With the module's checksum in `cut`, `cut.ts` first takes the server out of
+   * its sources. Needs go.
+   */
+  | { readonly kind: "go"; readonly cut?: string }
   /**
    * Makes a virtual environment from the suite's requirements.txt, hashes checked. Needs python3 with venv. With a `collection`, this one alone is taken out
    * of the package that collection.txt pins: all of Ansible's together are half a gigabyte.
    */
   | { readonly kind: "python"; readonly collection?: string }
+  /** Installs what the suite's package-lock.json names. Needs npm and node, which also runs it. */
+  | { readonly kind: "npm" }
   /** Fetches one jar with everything in it, checks its hash, and compiles the suite's `Driver.java` against it. Needs mvn, javac and java. */
   | { readonly kind: "maven"; readonly artifact: string; readonly sha256: string }
   /**
@@ -84,6 +89,28 @@ export const clients: readonly Client[] = [
       kind: "maven",
       artifact: "com.cyberark.conjur.api:conjur-api:3.0.3:jar:with-dependencies",
       sha256: "dccdea728f00fb4ed8a42ab829d254d6aba003bede6dcbab947d279a1eb64796",
+    },
+  },
+  { name: "vault-curl", package: "curl", version: "the system's", protocol: "vault", source: { kind: "program", program: "curl" } },
+  { name: "vault-api-go", package: "github.com/hashicorp/vault/api", version: "1.23.0", protocol: "vault", source: { kind: "go" } },
+  {
+    name: "bao-cli",
+    package: "github.com/openbao/openbao",
+    version: "0.0.0-20250828202315-f9407a27fbee",
+    protocol: "vault",
+    source: { kind: "go", cut: "h1:TqHCYIwKxup9rYGBlqYdC23EdZ0q5QJCa1KYVyVWyDU=" },
+  },
+  { name: "hvac", package: "hvac", version: "2.4.0", protocol: "vault", source: { kind: "python" } },
+  { name: "node-vault", package: "node-vault", version: "0.12.0", protocol: "vault", source: { kind: "npm" } },
+  {
+    name: "vault-java-driver",
+    package: "io.github.jopenlibs:vault-java-driver",
+    version: "6.2.0",
+    protocol: "vault",
+    source: {
+      kind: "maven",
+      artifact: "io.github.jopenlibs:vault-java-driver:6.2.0:jar",
+      sha256: "e7939ef533efac0365c012990d1057d22d5d2fd4d3cd9fb675783b49ea516801",
     },
   },
 ];

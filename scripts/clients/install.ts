@@ -67,20 +67,36 @@ function programsFor(source: Source): readonly string[] {
   if (source.kind === "program") return [source.program];
   if (source.kind === "python") return ["python3"];
   if (source.kind === "maven") return ["mvn", "java", "javac", "keytool"];
+  if (source.kind === "npm") return ["npm", "node"];
   return ["go"];
 }
 
 function stepsFor(client: Client, suite: string, folder: string): readonly Step[] {
   const { source } = client;
   if (source.kind === "recorded" || source.kind === "program" || source.kind === "given") return [];
-  if (source.kind === "go") {
+  if (source.kind === "go") return goSteps(client, source, suite, folder);
+  if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
+  if (source.kind === "npm") {
+    const files = ["package.json", "package-lock.json"].map((file) => join(suite, file));
     return [
-      { command: ["go", "mod", "download"], cwd: suite },
-      { command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite, isOurs: true },
+      { command: ["cp", ...files, folder], cwd: suite },
+      { command: ["npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"], cwd: folder },
     ];
   }
-  if (source.kind === "maven") return mavenSteps(client, source, suite, folder);
   return pythonSteps(source, suite, folder);
+}
+
+function goSteps(client: Client, { cut }: Extract<Source, { kind: "go" }>, suite: string, folder: string): readonly Step[] {
+  const build = { command: ["go", "build", "-trimpath", "-o", join(folder, "driver"), "."], cwd: suite, isOurs: true };
+  if (cut === undefined) return [{ command: ["go", "mod", "download"], cwd: suite }, build];
+  const program = join(import.meta.dir, "cut.ts");
+  const sources = [`${client.package}@v${client.version}`, cut, join(folder, "source")];
+  return [
+    { command: [process.execPath, program, ...sources], cwd: folder },
+    // Only the modules that are built: those of the whole graph are ten times as many.
+    { command: ["go", "list", "-deps", "-f", "{{with .Module}}{{end}}", "."], cwd: suite },
+    build,
+  ];
 }
 
 function pythonSteps({ collection }: Extract<Source, { kind: "python" }>, suite: string, folder: string): readonly Step[] {
@@ -114,9 +130,10 @@ wheel.extractall(".", [name for name in wheel.namelist() if name.startswith("ans
 const getGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:get";
 
 function mavenSteps(client: Client, source: Extract<Source, { kind: "maven" }>, suite: string, folder: string): readonly Step[] {
-  const [group = "", artifact = "", version = "", , classifier = ""] = source.artifact.split(":");
+  const [group = "", artifact = "", version = "", , classifier] = source.artifact.split(":");
   const repository = join(folder, "repository");
-  const jar = join(repository, ...group.split("."), artifact, version, `${artifact}-${version}-${classifier}.jar`);
+  const file = [artifact, version, ...(classifier === undefined ? [] : [classifier])].join("-");
+  const jar = join(repository, ...group.split("."), artifact, version, `${file}.jar`);
   const local = join(folder, `${client.name}.jar`);
   const get = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", getGoal, `-Dartifact=${source.artifact}`, "-Dtransitive=false"];
   return [
@@ -130,7 +147,7 @@ function mavenSteps(client: Client, source: Extract<Source, { kind: "maven" }>, 
 
 /** Everything that an installation is made from: a change of any of it makes another. */
 function stateOf(client: Client, suite: string): string {
-  const files = existsSync(suite) ? readdirSync(suite).filter((file) => !/\.(ts|md|py)$/.test(file)) : [];
+  const files = existsSync(suite) ? readdirSync(suite).filter((file) => !/\.(ts|md|py|mjs)$/.test(file)) : [];
   const digest = new Bun.CryptoHasher("sha256").update(JSON.stringify(client));
   for (const file of files.sort()) digest.update(`\n${file}\n`).update(readFileSync(join(suite, file)));
   return digest.digest("hex");

@@ -5,6 +5,7 @@ import { startDeployment } from "./deployment";
 import { administratorOf } from "./http";
 import type { CloudFlow } from "./namespace";
 import { appsPolicy, authenticatorPolicy, azureService, grantPolicy } from "./policies";
+import { relay } from "./relay";
 import { playClient } from "./scene";
 
 const flow: CloudFlow = JSON.parse(process.argv[2] ?? "");
@@ -20,32 +21,3 @@ await http.set("secrets/test-variable", "test-secret");
 await playClient(deployment, flow, () => machine.requests("token"));
 metadata.stop(true);
 process.exit(await deployment.stop());
-
-/** Hands the bytes of each connection on to a port of loopback, and those of the answer back. */
-function relay(hostname: string, port: number, to: number) {
-  interface Ends {
-    other?: Bun.Socket<undefined>;
-    early: Uint8Array[];
-  }
-  return Bun.listen<Ends>({
-    hostname,
-    port,
-    socket: {
-      async open(near) {
-        near.data = { early: [] };
-        const other = await Bun.connect({
-          hostname: "127.0.0.1",
-          port: to,
-          socket: { data: (_far, bytes) => void near.write(bytes), close: () => void near.end() },
-        });
-        near.data.other = other;
-        for (const bytes of near.data.early) other.write(bytes);
-      },
-      data(near, bytes) {
-        if (near.data.other === undefined) near.data.early.push(Uint8Array.from(bytes));
-        else near.data.other.write(bytes);
-      },
-      close: (near) => void near.data.other?.end(),
-    },
-  });
-}

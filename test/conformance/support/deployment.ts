@@ -19,6 +19,10 @@ export interface DeploymentOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the walkthrough's. */
   readonly cloud?: CloudDescription;
+  /** Listens for Vault's clients too, on an address of its own; its method `azure` asks the simulated Azure. */
+  readonly vault?: boolean;
+  /** Where that method finds Azure's Resource Manager. */
+  readonly resourceManager?: string;
   /** An issuer of tokens that the server may ask for its keys, and whom to trust for it. */
   readonly issuer?: { readonly url: string; readonly rootPem: string };
 }
@@ -28,6 +32,8 @@ export interface Deployment {
   readonly url: string;
   /** The same by the name that the certificate also bears. */
   readonly namedUrl: string;
+  /** Where Vault's clients find it, when it was asked to listen for them. */
+  readonly vaultUrl: string;
   readonly account: string;
   readonly adminKey: string;
   /** What a client must trust: the certificate itself, or the authority's. */
@@ -80,7 +86,10 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   );
   const syslog = join(home, "audit.syslog");
   const events = ["--audit-syslog", `file:${syslog}`, "--audit-syslog-required"];
-  const child = Bun.spawn([installation.binary, "server", ...place, "--listen", "127.0.0.1:0", ...tls, ...outbound, ...events], {
+  const listen = ["--listen", "127.0.0.1:0", ...(options.vault === true ? ["--vault-listen", "127.0.0.1:0"] : [])];
+  const ofAzure = options.vault === true ? ["--azure-authority", `${azure.entra.url}/`] : [];
+  if (options.resourceManager !== undefined) ofAzure.push("--azure-resource-manager", options.resourceManager);
+  const child = Bun.spawn([installation.binary, "server", ...place, ...listen, ...ofAzure, ...tls, ...outbound, ...events], {
     cwd: home,
     env: { PATH: "/usr/bin:/bin", ...options.env },
     stdin: "ignore",
@@ -93,10 +102,11 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     installation.remove();
   };
   process.once("exit", giveUp);
-  const url = await announced(child.stdout);
+  const [url = "", vaultUrl = ""] = await announced(child.stdout, listen.length / 2);
 
   return {
     url,
+    vaultUrl,
     namedUrl: url.replace("127.0.0.1", "localhost"),
     account,
     adminKey,
@@ -134,13 +144,13 @@ function linesOf(file: string): readonly string[] {
     .filter((line) => line !== "");
 }
 
-/** Reads the server's output until it says where it listens. */
-async function announced(output: ReadableStream<Uint8Array>): Promise<string> {
+/** Reads the server's output until it has said where it listens, so many times. */
+async function announced(output: ReadableStream<Uint8Array>, count: number): Promise<readonly string[]> {
   let text = "";
   for await (const chunk of output) {
     text += Buffer.from(chunk).toString("utf8");
-    const url = /^Listening on (\S+)\n/mu.exec(text)?.[1];
-    if (url !== undefined) return url;
+    const urls = [...text.matchAll(/^Listening on (\S+)\n/gmu)].map(([, url = ""]) => url);
+    if (urls.length >= count) return urls;
   }
   throw new Error(`the server ended before it listened: ${text}`);
 }

@@ -52,8 +52,13 @@ export function namespaceCommand(): readonly string[] | undefined {
 
 /** Plays the flow on a machine of that cloud, in a place made by `wrapper`. */
 export function playFlow(wrapper: readonly string[], cloud: "azure" | "google" | "aws", flow: CloudFlow): Promise<CloudFlowReport> {
+  return playIn<CloudFlowReport>(wrapper, `${cloud}-scene.ts`, flow);
+}
+
+/** Runs a scene in a place made by `wrapper`; what it prints, as JSON, is what came of it. */
+export function playIn<Report>(wrapper: readonly string[], scene: string, flow: object): Promise<Report> {
   return withHosts(async (hosts) => {
-    const program = [process.execPath, join(import.meta.dir, `${cloud}-scene.ts`), JSON.stringify(flow)];
+    const program = [process.execPath, join(import.meta.dir, scene), JSON.stringify(flow)];
     const child = Bun.spawn([...wrapper, "sh", "-c", `${bring} && exec "$@"`, "sh", hosts, ...program], {
       stdin: "ignore",
       stdout: "pipe",
@@ -61,7 +66,7 @@ export function playFlow(wrapper: readonly string[], cloud: "azure" | "google" |
     });
     const [text, errors, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     if (code !== 0) throw new Error(`the scene ended with ${code}: ${errors.slice(-2000)}`);
-    const report: CloudFlowReport = JSON.parse(text);
+    const report: Report = JSON.parse(text);
     return report;
   });
 }

@@ -11,6 +11,7 @@ function lockedVersion(client: Client): string | undefined {
   const { source, package: name } = client;
   if (source.kind === "go")
     return new RegExp(`^require ${name} v(\\S+)$`, "m").exec(readFileSync(join(suiteFolder(client), "go.mod"), "utf8"))?.[1];
+  if (source.kind === "npm") return JSON.parse(readFileSync(join(suiteFolder(client), "package.json"), "utf8")).dependencies[name];
   if (source.kind === "python") {
     const file = source.collection === undefined ? "requirements.txt" : "collection.txt";
     return new RegExp(`^${name}==(\\S+) `, "m").exec(readFileSync(join(suiteFolder(client), file), "utf8"))?.[1];

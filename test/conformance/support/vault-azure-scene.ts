@@ -1,0 +1,120 @@
+/**
+ * Runs inside the place that `namespace.ts` makes: a deployment, Azure's metadata service at its own address, its Resource Manager, and somebody who works with a
+ * client of Vault's. The method `azure` is set up by that client or before it.
+ */
+
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createAuthority } from "../../../src/crypto/certificate";
+import { createClock } from "../../../src/runtime/clock";
+import { microsoftAudiences } from "../../../src/simulator/azure/standard-cloud";
+import { startDriver } from "./driver";
+import { relay } from "./relay";
+import { administratorOfVault, rootTokenOf, startVault } from "./vault";
+import type { VaultFlow, VaultFlowReport } from "./vault-azure";
+
+const flow: VaultFlow = JSON.parse(process.argv[2] ?? "");
+const secret = "IT3B2XfZvWnfB98s1cie8EMe7zWg483Xy8zY004=";
+const cloud = {
+  tenants: [{ name: "acme" }],
+  audiences: microsoftAudiences,
+  applications: [{ name: "postern", secret }],
+  machines: [{ name: "test-vm", kind: "vm" as const, resourceGroup: "vault" }],
+};
+
+const now = createClock().now();
+const authority = createAuthority({ name: "Not Azure", now });
+const { certificatePem: cert, privateKeyPem: key } = authority.issue({ dnsNames: [], ipAddresses: ["127.0.0.1"], now, days: 2 });
+let asked = 0;
+const manager = Bun.serve({ hostname: "127.0.0.1", port: 0, tls: { cert, key }, fetch: answerOfManager });
+const managerUrl = manager.url.origin;
+
+const vault = await startVault({
+  cloud,
+  resourceManager: managerUrl,
+  issuer: { url: `${managerUrl}/`, rootPem: authority.certificatePem },
+});
+const machine = vault.azure.machine("test-vm");
+const metadata = relay("169.254.169.254", 80, Number(new URL(machine.url).port));
+const root = rootTokenOf(vault);
+const admin = administratorOfVault(vault, root);
+await admin("POST", "sys/mounts/secret", { type: "kv", options: { version: "2" } });
+await admin("POST", "secret/data/creds", { data: { password: "Hashi123" } });
+await admin("PUT", "sys/policies/acl/dev", { policy: 'path "secret/data/creds" { capabilities = ["read"] }' });
+if (flow.isSetUp) await setUp();
+
+const report: VaultFlowReport = { answers: await calls(), outputs: await lines(), asked, tokenRequests: machine.requests("token") };
+process.stdout.write(JSON.stringify(report));
+metadata.stop(true);
+await manager.stop(true);
+process.exit(await vault.stop());
+
+function answerOfManager(request: Request): Response {
+  asked += 1;
+  const { pathname } = new URL(request.url);
+  if (!request.headers.get("authorization")?.startsWith("Bearer ey")) return new Response("{}", { status: 401 });
+  if (pathname.toLowerCase() !== machine.resourceId.toLowerCase()) return new Response("{}", { status: 404 });
+  return Response.json({ location: "westeurope", identity: { type: "SystemAssigned", principalId: machine.identity().oid } });
+}
+
+async function setUp(): Promise<void> {
+  const config = { tenant_id: vault.azure.tenant().id, resource: "https://management.azure.com/" };
+  const application = { client_id: vault.azure.identity("postern").clientId, client_secret: secret };
+  await admin("POST", "sys/auth/azure", { type: "azure" });
+  await admin("POST", "auth/azure/config", { ...config, ...application });
+  const bounds = { bound_subscription_ids: [machine.subscriptionId], bound_resource_groups: ["vault"] };
+  await admin("POST", "auth/azure/role/dev-role-azure", { token_policies: "dev", ...bounds });
+  await admin("POST", "auth/azure/role/elsewhere", { token_policies: "dev", ...bounds, bound_locations: "northeurope" });
+}
+
+/** The words of a flow that stand for what only this place knows. */
+function filled(text: string): string {
+  const known: Readonly<Record<string, string>> = {
+    SERVER_URL: vault.vaultUrl,
+    SERVER_CA_FILE: vault.caFile,
+    ROOT_TOKEN: root,
+    TENANT_ID: vault.azure.tenant().id,
+    CLIENT_ID: vault.azure.identity("postern").clientId,
+    CLIENT_SECRET: secret,
+    SUBSCRIPTION_ID: machine.subscriptionId,
+    MACHINE_JWT: vault.azure.mint({ machine: machine.name }),
+  };
+  return text.replace(/[A-Z]+(?:_[A-Z]+)+/g, (word) => known[word] ?? word);
+}
+
+function environment(): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(flow.env).map(([name, value]) => [name, filled(value)]));
+}
+
+async function calls() {
+  if (flow.calls === undefined) return [];
+  const driver = startDriver({ command: flow.command, cwd: vault.folder("client"), env: environment() });
+  const answers = [];
+  for (const [operation, ...args] of flow.calls)
+    answers.push(await driver.call(operation, ...args.map((each) => JSON.parse(filled(JSON.stringify(each))))));
+  await driver.stop();
+  return answers;
+}
+
+/** Each as a script of a shell that knows the client by the name in the documentation. */
+async function lines() {
+  const home = vault.folder("shell");
+  const [program = ""] = flow.command;
+  if (flow.lines !== undefined) symlinkSync(program, join(home, "vault"));
+  const outputs = [];
+  for (const [index, line] of (flow.lines ?? []).entries()) {
+    const script = join(home, `line-${index}.sh`);
+    writeFileSync(script, filled(line));
+    chmodSync(script, 0o700);
+    const child = Bun.spawn(["sh", script], {
+      cwd: home,
+      env: { PATH: `${home}:${process.env.PATH}`, HOME: home, ...environment() },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    outputs.push({ code, out, err });
+  }
+  return outputs;
+}
