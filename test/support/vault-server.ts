@@ -20,7 +20,13 @@ export interface VaultServer {
 
 export const audience = "https://management.azure.com/";
 
-/** The method `azure` is there, for the simulated tenant. */
+/** What a token of the policy `app` may read. */
+const appPolicy = ["secret/data/app/*", "old/app/*"]
+  .map((path) => `path "${path}" { capabilities = ["read"] }`)
+  .concat('path "secret/metadata/app/*" { capabilities = ["list"] }')
+  .join("\n");
+
+/** The method `azure` is there, for the simulated tenant, and keys of both versions below `secret` and `old`. */
 export async function startVaultServer(): Promise<VaultServer> {
   const clock = createTestClock();
   const azure = await startCloud(clock);
@@ -46,8 +52,18 @@ export async function startVaultServer(): Promise<VaultServer> {
     health: () => ({ status: "ready" }),
     config: { listen: "127.0.0.1:0", dialect: "vault", trustedProxies: [], keyVaultHosts: [] },
   });
-  await operator.as("POST", "sys/auth/azure", { body: { type: "azure" } });
-  await operator.as("POST", "auth/azure/config", { body: { tenant_id: azure.tenant().id, resource: audience } });
+  const done = async (path: string, body: object): Promise<void> => {
+    const { status, text } = await operator.as("POST", path, { body });
+    if (status > 204) throw new Error(`${path}: ${status} ${text}`);
+  };
+  await done("sys/auth/azure", { type: "azure" });
+  await done("auth/azure/config", { tenant_id: azure.tenant().id, resource: audience });
+  await done("sys/mounts/secret", { type: "kv", options: { version: "2" } });
+  await done("sys/mounts/old", { type: "kv" });
+  await done("secret/data/app/db", { data: { password: "first" } });
+  await done("secret/data/app/db", { data: { password: "hunter2", big: 1 } });
+  await done("old/app/db", { password: "kv one" });
+  await done("sys/policies/acl/app", { policy: appPolicy });
   return {
     listener,
     clock,

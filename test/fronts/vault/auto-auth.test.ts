@@ -7,6 +7,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import { audience, startVaultServer } from "../../support/vault-server";
+import { exchange } from "../../unit/server/listening";
 
 const server = await startVaultServer();
 afterAll(() => server.close());
@@ -74,6 +75,23 @@ describe("Vault's agent", () => {
     server.clock.advance(last.lease_duration * 1000);
     expect((await ask("GET", "auth/token/lookup-self", first.client_token)).status).toBe(403);
     expect(await authOf(await logIn("vm"))).toMatchObject({ lease_duration: 3600 });
+  });
+
+  test("asks what a template needs, and is told why it reads nothing with a token that is none", async () => {
+    const { client_token: token } = await authOf(await logIn("vm"));
+    const preflight: unknown = await (await ask("GET", "sys/internal/ui/mounts/secret/app/db", token)).json();
+    expect(preflight).toMatchObject({ data: { path: "secret/", type: "kv", options: { version: "2" } } });
+    const read: unknown = await (await ask("GET", "secret/data/app/db", token)).json();
+    expect(read).toMatchObject({ data: { data: { password: "hunter2" }, metadata: { version: 2 } }, lease_duration: 0, renewable: false });
+    const listed: unknown = await (await ask("GET", "secret/metadata/app?list=true", token)).json();
+    expect(listed).toMatchObject({ data: { keys: ["db"] } });
+    // The runtime's own client cannot say LIST.
+    const head = `LIST /v1/secret/metadata/app HTTP/1.1\r\nHost: vault.test\r\nX-Vault-Token: ${token}\r\nConnection: close\r\n\r\n`;
+    expect(await exchange(server.listener.port, head)).toContain('"data":{"keys":["db"]}');
+    expect((await ask("GET", "secret/data/other", token)).status).toBe(403);
+    // The agent looks for these words in what it passes on.
+    const refused = await ask("GET", "secret/data/app/db", "hvs.none");
+    expect([refused.status, await refused.text()]).toEqual([403, expect.stringContaining("invalid token")]);
   });
 
   test("looks a token up that it was given beforehand", async () => {

@@ -26,6 +26,9 @@ protocol = "vault"
 source = "arc"
 endpoint = "${server.azure.machine(machine).url}/metadata/identity/oauth2/token"
 tokens_folder = "${server.azure.tokensFolder}"
+[offline]
+max_stale = "1h"
+fresh = "1s"
 [apps.billing]
 role = "billing"
 socket = "${folder}/billing.sock"
@@ -34,9 +37,10 @@ socket = "${folder}/billing.sock"
 }
 
 describe("an agent on an Arc-enabled server whose primary is a Postern by Vault's protocol", () => {
-  test("logs in as the app's role with the server's resource id, and gives its token back at the end", async () => {
+  test("logs in as the app's role, reads what its policy gives it and no more, and gives its token back at the end", async () => {
     const { oid } = server.azure.machine("arc").identity();
-    await server.operator.as("POST", "auth/azure/role/billing", { body: { bound_service_principal_ids: [oid], token_ttl: "1h" } });
+    const role = { bound_service_principal_ids: [oid], token_ttl: "1h", token_policies: ["app"] };
+    await server.operator.as("POST", "auth/azure/role/billing", { body: role });
     const logger = createLogKeeper();
     const { clock } = server;
     const agent = await startAgent(configOf("arc"), {
@@ -47,13 +51,32 @@ describe("an agent on an Arc-enabled server whose primary is a Postern by Vault'
       files: createPrivateFiles(),
     });
     const ask = (path: string) => fetch(`http://localhost/v1/${path}`, { unix: join(folder, "billing.sock") });
-    // No policy gives the role anything yet.
-    expect((await ask("secret/data/app/db")).status).toBe(403);
+    const dataOf = async (path: string): Promise<unknown> => {
+      const body: unknown = await (await ask(path)).json();
+      return typeof body === "object" && body !== null && "data" in body ? body.data : body;
+    };
+    expect(await dataOf("secret/data/app/db")).toMatchObject({ data: { password: "hunter2" }, metadata: { version: 2 } });
+    expect(await dataOf("secret/data/app/db?version=1")).toMatchObject({ data: { password: "first" }, metadata: { version: 1 } });
+    expect(await dataOf("old/app/db")).toEqual({ password: "kv one" });
+    expect((await ask("secret/data/other")).status).toBe(403);
+    expect((await ask("secret/data/app/none")).status).toBe(404);
     const { audit } = server.operator.house;
     expect(audit.findLast(({ operation }) => operation === "login")).toMatchObject({
       allowed: true,
       role: "acme:host:vault/role/azure/billing",
     });
+    // Its token is revoked at the server; then the role's policy is taken away.
+    const { operator } = server;
+    const own = (await operator.as("GET", "auth/token/lookup-self")).body.data.accessor;
+    const { keys } = (await operator.as("LIST", "auth/token/accessors")).body.data;
+    for (const accessor of keys) if (accessor !== own) await operator.as("POST", "auth/token/revoke-accessor", { body: { accessor } });
+    clock.advance(2000);
+    expect(await dataOf("secret/data/app/db")).toMatchObject({ data: { password: "hunter2" } });
+    expect((await operator.as("DELETE", "sys/policies/acl/app")).status).toBe(204);
+    clock.advance(2000);
+    // Tokens know the names of their policies, and each name means what it means now.
+    const gone = await ask("secret/data/app/db");
+    expect([gone.status, gone.headers.get("x-postern-source")]).toEqual([403, null]);
     await agent.stop();
     expect(audit.at(-1)).toMatchObject({ operation: expect.stringContaining("revoke"), allowed: true });
   });
