@@ -76,6 +76,8 @@ export interface BrokerParts {
   readonly operator: Operator;
   /** For metrics: how many verified tokens are remembered. */
   readonly rememberedSessions: () => number;
+  /** Lets go of what has ended. To be asked now and then, one at a time. */
+  readonly tidy: () => Promise<void>;
 }
 
 /** Loads the facts, makes the signing keys of accounts that have none, and binds everything. */
@@ -209,5 +211,5 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     testPolicy: policies.test,
     createRootToken: paths.createRootToken,
   };
-  return { broker, operator, rememberedSessions: sessions.remembered };
+  return { broker, operator, rememberedSessions: sessions.remembered, tidy: paths.tidy };
 }

@@ -74,6 +74,7 @@ export async function openHouse<StoreKind extends Store>(deps: HouseDeps<StoreKi
   let live: Live<StoreKind> | undefined;
   let failure: Readiness | undefined;
   let opening: Promise<void> | undefined;
+  let stopTidying = async (): Promise<void> => undefined;
 
   async function open(): Promise<void> {
     const store = await deps.openStore();
@@ -84,6 +85,7 @@ export async function openHouse<StoreKind extends Store>(deps: HouseDeps<StoreKi
       throw error;
     }
     failure = undefined;
+    stopTidying = tidyNowAndThen(live.parts.tidy, logger);
     logger.info("unsealed", { revision: store.position().revision });
   }
 
@@ -132,9 +134,29 @@ export async function openHouse<StoreKind extends Store>(deps: HouseDeps<StoreKi
       const last = live;
       live = undefined;
       failure = { state: "failed", reason: "closing" };
+      await stopTidying();
       await last?.store.close();
       await audit.close();
     },
+  };
+}
+
+const betweenTidyingsMs = 15_000;
+
+/** Gives what ends it: it resolves once nothing is being tidied any more. */
+function tidyNowAndThen(tidy: () => Promise<void>, logger: Logger): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= tidy()
+      .catch((error: unknown) => logger.warn("tidying_failed", { because: failureOf(error).because ?? failureOf(error).code }))
+      .finally(() => {
+        running = undefined;
+      });
+  }, betweenTidyingsMs);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
   };
 }
 

@@ -52,6 +52,8 @@ export function seededRandom(seed = 1): Random {
 export interface House {
   readonly broker: Broker;
   readonly operator: Operator;
+  /** Lets go of what has ended, as a server does now and then. */
+  tidy(): Promise<void>;
   readonly clock: TestClock;
   readonly store: FactsOnlyStore;
   readonly account: AccountName;
@@ -109,7 +111,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
   const audit: AuditRecord[] = [];
   let isBroken = false;
   const store = options.store ?? createFactsOnlyStore();
-  const { broker, operator } = await createBroker({
+  const { broker, operator, tidy } = await createBroker({
     store,
     keyring: options.keyring ?? nodeSecretsOnly(),
     audit: {
@@ -156,6 +158,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
   return {
     broker,
     operator,
+    tidy,
     clock,
     store,
     account,

@@ -6,6 +6,7 @@ import { administratorOf } from "../administrator";
 import type { Gate } from "../gate";
 import type { Projection } from "../projection";
 import type { Secrets } from "../secrets";
+import { nextTurn } from "../slices";
 import { createAppRoleMethod } from "./approle-method";
 import { createAzureMethod } from "./azure-method";
 import { createCubbyhole } from "./cubbyhole";
@@ -30,6 +31,8 @@ export interface Paths extends PathOperations {
   readonly keeping: KeyedPlaces["keeping"];
   /** A token with every right, for the operator on the machine. `ttlSeconds` 0: it never ends. */
   createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
+  /** Lets go of tokens and secret-ids that have ended, and of their space. To be asked now and then; others are served in between. */
+  tidy(): Promise<void>;
 }
 
 import { createTokenLedger } from "./token-ledger";
@@ -84,6 +87,11 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     cubbyhole: createCubbyhole({ gate, ledger, store: store.tokens }),
     entities: createEntities({ gate, ledger }),
     tools: createPathTools({ gate, random }),
+    async tidy() {
+      while (await ledger.sweep(clock.now())) await nextTurn();
+      await secretIds.tidy(clock.now());
+      await store.tokens.tidy();
+    },
     async createRootToken(ttlSeconds, context) {
       const account = mounts.account(projection.graph());
       projection.assertSound(account);

@@ -1,0 +1,32 @@
+import { expect, test } from "bun:test";
+import { createVaultClient, type VaultClient } from "./client";
+
+async function kept(vault: VaultClient): Promise<number> {
+  let records = 0;
+  for await (const page of vault.house.store.tokens.load(0)) records += page.length;
+  return records;
+}
+
+test("tokens and secret-ids that have ended leave the store, with all that belonged to them, and the others stay", async () => {
+  const vault = await createVaultClient();
+  await vault.as("POST", "sys/auth/approle", { body: { type: "approle" } });
+  await vault.as("POST", "auth/approle/role/ci", { body: { role_id: "ci", token_ttl: 60, secret_id_ttl: 60 } });
+  await vault.as("POST", "auth/approle/role/lasting", { body: { role_id: "lasting" } });
+  const login = async (role: string): Promise<string> => {
+    const { body } = await vault.as("POST", `auth/approle/role/${role}/secret-id`, { body: {} });
+    const reply = await vault.as("POST", "auth/approle/login", { token: null, body: { role_id: role, secret_id: body.data.secret_id } });
+    return reply.body.auth.client_token;
+  };
+  const lasting = await login("lasting");
+  const before = await kept(vault);
+  for (let count = 0; count < 1500; count += 1) await login("ci");
+  const brief = await login("ci");
+  await vault.as("POST", "cubbyhole/a", { token: brief, body: { x: 1 } });
+  await vault.house.tidy();
+  expect(await kept(vault)).toBeGreaterThan(before + 3000);
+  vault.house.clock.advance(61_000);
+  await vault.house.tidy();
+  expect(await kept(vault)).toBe(before);
+  expect((await vault.as("GET", "auth/token/lookup-self", { token: lasting })).status).toBe(200);
+  expect((await vault.as("GET", "auth/token/lookup-self", { token: brief })).status).toBe(403);
+});
