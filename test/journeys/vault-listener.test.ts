@@ -51,6 +51,27 @@ describe("a server with an address for Vault's clients", () => {
   );
 
   test(
+    "lists keys by either way of asking, for a token that the operator made",
+    async () => {
+      const server = await shell.serve(["--vault-listen", "127.0.0.1:0"]);
+      const token = (await shell.run(["vault", "token", "--ttl", "5m"])).out.trim();
+      const port = vaultPort();
+      const write = async (path: string, body: object) => {
+        const init = { method: "POST", headers: { "X-Vault-Token": token }, body: JSON.stringify(body) };
+        expect((await fetch(`http://127.0.0.1:${port}/v1/${path}`, init)).status).toBeLessThan(205);
+      };
+      await write("sys/mounts/secret", { type: "kv", options: { version: "2" } });
+      for (const name of ["a", "b/c"]) await write(`secret/data/app/${name}`, { data: { value: name } });
+      const shown = `X-Vault-Token: ${token}\r\n`;
+      const listed = (line: string) => exchange(port, ask(line).replace("X-Vault-Request", `${shown}X-Vault-Request`));
+      for (const line of ["LIST /v1/secret/metadata/app", "LIST /v1/secret/metadata/app/", "GET /v1/secret/metadata/app?list=true"])
+        expect([line, await listed(line)]).toEqual([line, expect.stringContaining('"data":{"keys":["a","b/"]}')]);
+      expect(await server.end("SIGTERM")).toBe(0);
+    },
+    timeoutMs,
+  );
+
+  test(
     "serves it with the first listener's certificate, and with a new one after SIGHUP",
     async () => {
       const place = (name: string) => join(shell.folder, name);
