@@ -43,6 +43,7 @@ async function answer(request: Request, bindings: FrontBindings, broker: Broker,
   const caller = identified instanceof Promise ? await identified : identified;
   const call = callOf(exchange, { broker, settings, ...found }, caller);
   const handler = handlerOf(exchange, found.route);
+  if (handler === undefined && isOpen) throw new PosternError({ code: "unsupported", what: exchange.action, kind: "method" });
   const given = handler === undefined ? await unanswered(call, found) : await handler(call);
   const mountType = found.mount?.type ?? "";
   const told = await wrappedAnswer(given, exchange, { broker, mountType, caller });

@@ -32,6 +32,8 @@ describe("the Vault front", () => {
     ["GET /v1/%ff", 400, `{"errors":["path: expected percent-encoded UTF-8"]}`],
     ["PUT /v1/secret/data/a/", 400, `{"errors":["cannot write to a path ending in '/'"]}`],
     ["TRACE /v1/secret/data/a", 405, `{"errors":["1 error occurred:\\n\\t* unsupported operation\\n\\n"]}`],
+    ["DELETE /v1/sys/health", 405, `{"errors":["1 error occurred:\\n\\t* unsupported operation\\n\\n"]}`],
+    ["POST /v1/sys/seal-status", 405, `{"errors":["1 error occurred:\\n\\t* unsupported operation\\n\\n"]}`],
     ["GET /v1/sys/health?activecode=x", 400, `{"errors":["invalid status code in activecode"]}`],
     ["GET /v1/sys/init", 200, `{"initialized":true}`],
   ])("answers %p without a token with %p", async (question, status, text) => {

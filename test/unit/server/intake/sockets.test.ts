@@ -97,8 +97,7 @@ describe("Vault's own listener", () => {
       /^HTTP\/1\.1 400 [\s\S]*the token must be one/,
     );
     expect(await exchange(own.listener.port, request("SCAN /v1/secret", [close]))).toMatch(/^HTTP\/1\.1 405 [\s\S]*\{"errors":\[\]\}$/);
-    // Reading it is open to all, listing it is not.
-    expect(await exchange(own.listener.port, request("LIST /v1/sys/health", [close]))).toContain("permission denied");
+    expect(await exchange(own.listener.port, request("LIST /v1/sys/health", [close]))).toContain("unsupported operation");
     expect(await exchange(own.listener.port, request("GET /x/v1/sys/health", [close]))).toContain("unsupported path");
   });
 
