@@ -84,7 +84,8 @@ export function createVaultPrimary({ client, identity, audience, mount, role, sc
       const found = await client.mountOf(session, path);
       if (path.length <= found.path.length + 1) throw new PosternError({ code: "not_found", target: id });
       const { value, ...origin } = await client.read(session, found, path.slice(found.path.length + 1), version);
-      return { value, mimeType: "application/json", origin: { ...origin, mount: found } };
+      const mimeType = found.type === "conjur" ? {} : { mimeType: "application/json" };
+      return { value, ...mimeType, origin: { ...origin, mount: found } };
     },
     mountOf: (session, path) => client.mountOf(session, path),
     leave: (session) => client.revoke(session),

@@ -45,7 +45,7 @@ export interface VaultMount {
 }
 
 export interface VaultValue {
-  /** The text of a JSON object, its numbers as they were written. */
+  /** The text of a JSON object, its numbers as they were written; of a variable its own bytes. */
   readonly value: SecretBytes;
   /** Where the mount keeps versions. */
   readonly version?: number;
@@ -79,6 +79,8 @@ const Preflight = v.object({
   data: v.object({ path: v.string(), type: v.string(), options: v.nullish(v.record(v.string(), v.unknown())) }),
 });
 const Refusal = v.object({ errors: v.array(v.string()) });
+/** A variable of a policy, as a Postern shows it: text, or bytes that are none. */
+const Variable = v.object({ value: v.string(), encoding: v.optional(v.literal("base64")) });
 const Metadata = v.object({ version: v.number(), created_time: v.string() });
 
 export function createVaultClient({ http, url, roots, namespace }: VaultClientOptions): VaultClient {
@@ -144,7 +146,8 @@ export function createVaultClient({ http, url, roots, namespace }: VaultClientOp
       if (mount.type !== "kv-v2" && version !== undefined) throw new PosternError({ code: "not_found", target: key });
       const text = await ask(`${encoded(mount.path)}${mount.type === "kv-v2" ? "/data" : ""}/${encoded(key)}${query}`, session);
       const data = membersOf(text)?.get("data") ?? "";
-      if (mount.type !== "kv-v2") return { value: objectText(data, unavailable) };
+      if (mount.type === "conjur") return { value: variableIn(parsed(Variable, data)) };
+      if (mount.type === "kv-v1") return { value: objectText(data, unavailable) };
       const members = membersOf(data);
       const { version: number, created_time: created } = parsed(Metadata, members?.get("metadata") ?? "");
       return { value: objectText(members?.get("data") ?? "", unavailable), version: number, ...createdAt(created) };
@@ -179,6 +182,10 @@ function refusalsOf(body: Uint8Array): readonly string[] {
 function objectText(text: string, unavailable: (because: string) => PosternError): SecretBytes {
   if (membersOf(text) === undefined) throw unavailable("answer_form");
   return SecretBytes.ofText(text);
+}
+
+function variableIn({ value, encoding }: v.InferOutput<typeof Variable>): SecretBytes {
+  return encoding === undefined ? SecretBytes.ofText(value) : new SecretBytes(Buffer.from(value, encoding));
 }
 
 function createdAt(text: string): { readonly createdAt?: Instant } {

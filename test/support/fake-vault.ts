@@ -24,7 +24,11 @@ const created = "2025-11-10T08:00:00.123456789Z";
 export function startFakeVault(): FakeVault {
   const asked: string[] = [];
   const logins: Record<string, string>[] = [];
-  const objects = new Map<string, string>([["old/app", '{"password":"kv one","n":1.0}']]);
+  const objects = new Map<string, string>([
+    ["old/app", '{"password":"kv one","n":1.0}'],
+    ["conjur/app/text", '{"value":"s3cret"}'],
+    ["conjur/app/bytes", '{"value":"/w==","encoding":"base64"}'],
+  ]);
   const versions = new Map<string, readonly string[]>([
     ["secret/app/db", ['{"password":"first"}', '{"password":"hunter2","big":12345678901234567890}']],
   ]);
@@ -48,6 +52,7 @@ export function startFakeVault(): FakeVault {
   function mount(path: string): Response {
     if (path.startsWith("secret")) return Response.json({ data: { path: "secret/", type: "kv", options: { version: "2" } } });
     if (path.startsWith("old")) return Response.json({ data: { path: "old/", type: "kv", options: null } });
+    if (path.startsWith("conjur")) return Response.json({ data: { path: "conjur/", type: "conjur", options: null } });
     if (path.startsWith("pki")) return Response.json({ data: { path: "pki/", type: "pki", options: null } });
     return errors(403, "preflight capability check returned 403, please ensure client's policies grant access to path");
   }

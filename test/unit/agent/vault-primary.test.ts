@@ -76,6 +76,18 @@ describe("an agent whose primary is a Vault", () => {
     expect(await (await billing("/v1/old/app")).text()).toContain('"data":{"password":"kv one","n":1.0}');
   });
 
+  test("serves variables of a Postern as objects by path, and as they are by their names", async () => {
+    await start(app);
+    expect(dataOf(await asked("conjur/app/text"))).toEqual({ value: "s3cret" });
+    expect(dataOf(await asked("conjur/app/bytes"))).toEqual({ value: "/w==", encoding: "base64" });
+    const login = await billing("/authn/vault/host%2Fvault%2Frole%2Fazure%2Fbilling-role/authenticate", { method: "POST", body: "x" });
+    const authorization = `Token token="${Buffer.from(await login.text()).toString("base64")}"`;
+    const read = (name: string) => billing(`/secrets/vault/variable/${encodeURIComponent(name)}`, { headers: { authorization } });
+    expect(await (await read("conjur/app/text")).text()).toBe("s3cret");
+    expect([...new Uint8Array(await (await read("conjur/app/bytes")).arrayBuffer())]).toEqual([0xff]);
+    expect(await (await read("secret/app/db")).text()).toBe('{"password":"hunter2","big":12345678901234567890}');
+  });
+
   test("answers clients' questions before a read, and never with its own token", async () => {
     await start(app);
     expect(dataOf(await asked("sys/internal/ui/mounts/secret/app/db"))).toMatchObject({
