@@ -59,6 +59,13 @@ describe("an agent on an Arc-enabled server whose primary is a Postern by Vault'
     expect(await dataOf("secret/data/app/db?version=1")).toMatchObject({ data: { password: "first" }, metadata: { version: 1 } });
     expect(await dataOf("old/app/db")).toEqual({ password: "kv one" });
     expect((await ask("secret/data/other")).status).toBe(403);
+    // A variable of a policy, by a right that the policy gives to the role of Vault's.
+    const { house } = server.operator;
+    await house.load(
+      "- !variable plain\n- !permit\n  role: !host vault/role/azure/billing\n  privileges: [ read, execute ]\n  resource: !variable plain\n",
+    );
+    expect((await server.operator.as("POST", "conjur/plain", { body: { value: "s3cret" } })).status).toBe(204);
+    expect(await dataOf("conjur/plain")).toEqual({ value: "s3cret" });
     expect((await ask("secret/data/app/none")).status).toBe(404);
     const { audit } = server.operator.house;
     expect(audit.findLast(({ operation }) => operation === "login")).toMatchObject({

@@ -87,6 +87,9 @@ describe("mounts", () => {
     const app = withRights(house.admin, rightsAt("secret/data/app"));
     expect(await mounts.preflight(app, "secret/app/db")).toMatchObject({ path: "secret" });
     const other = withRights(house.admin, rightsAt("kv/"));
+    // Rights on variables are the graph's.
+    expect(await mounts.preflight(other, "conjur/apps/db")).toMatchObject({ path: "conjur" });
+    expect(await failureOfWork(mounts.preflight(house.admin, "conjur/apps/db"))).toMatchObject({ code: "forbidden" });
     const hidden = await failureOfWork(mounts.preflight(other, "secret/app"));
     const absent = await failureOfWork(mounts.preflight(other, "nothing/app"));
     expect(hidden).toMatchObject({ code: "forbidden", says: expect.stringContaining('access to path "secret/app/"') });
