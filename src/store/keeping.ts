@@ -133,6 +133,11 @@ export async function keepStore(options: KeepingOptions, opened: OpenedStore): P
       isCheckpointAhead = true;
       inBackground("checkpoint", checkpointNow);
     },
+    shrunk() {
+      // The file itself becomes shorter only when the write-ahead log is taken into it.
+      if (!isCheckpointAhead) inBackground("checkpoint", checkpointNow);
+      isCheckpointAhead = true;
+    },
   });
   mark.moveTokens(tokens.serial());
   const rewrapping: Rewrapping = createRewrapping({ engine, keyring, ledger, inTurn: book.inTurn, isClosing: () => isClosing });

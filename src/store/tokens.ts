@@ -35,6 +35,8 @@ export interface TokensDeps {
   readonly markedSerial: number;
   /** Told after each durable write. */
   readonly written: (serial: number) => void;
+  /** Told when all the space of what was removed has been given back. */
+  readonly shrunk?: () => void;
 }
 
 export interface KeptTokens extends TokenStore {
@@ -241,6 +243,7 @@ export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
         deps.written(serial);
         if (left === 0) {
           hasRemoved = false;
+          deps.shrunk?.();
           return;
         }
         await pause();
