@@ -11,18 +11,36 @@ import type { Gate } from "./gate";
 import type { Presented } from "./operations";
 import type { Sessions } from "./sessions";
 
-const operation = "session.verify";
 const linesPerSecond = 100;
 
-export interface IdentifyDeps {
-  readonly sessions: Sessions;
+export interface RefusalNotesDeps {
   readonly gate: Gate;
   readonly meter: Meter;
   readonly clock: Pick<Clock, "monotonicMs">;
 }
 
+export interface IdentifyDeps extends RefusalNotesDeps {
+  readonly sessions: Sessions;
+}
+
 /** Throws what `Sessions.verify` throws. */
-export function createIdentify({ sessions, gate, meter, clock }: IdentifyDeps): (presented: Presented, context: RequestContext) => Caller {
+export function createIdentify({ sessions, ...deps }: IdentifyDeps): (presented: Presented, context: RequestContext) => Caller {
+  const note = createRefusalNotes(deps, "session.verify");
+  return (presented, context) => {
+    try {
+      return sessions.verify(presented.token, context);
+    } catch (error) {
+      note(context, error);
+      throw error;
+    }
+  };
+}
+
+/** Writes a line for what was refused to somebody unknown, as long as there are not too many of them. */
+export function createRefusalNotes(
+  { gate, meter, clock }: RefusalNotesDeps,
+  operation: string,
+): (context: RequestContext, error: unknown) => void {
   let second = 0;
   let written = 0;
 
@@ -36,13 +54,8 @@ export function createIdentify({ sessions, gate, meter, clock }: IdentifyDeps): 
     return written <= linesPerSecond;
   }
 
-  return (presented, context) => {
-    try {
-      return sessions.verify(presented.token, context);
-    } catch (error) {
-      if (mayWrite()) void gate.refuse(context, { operation }, error).catch(() => undefined);
-      else meter.decision(operation, false);
-      throw error;
-    }
+  return (context, error) => {
+    if (mayWrite()) void gate.refuse(context, { operation }, error).catch(() => undefined);
+    else meter.decision(operation, false);
   };
 }

@@ -1,9 +1,11 @@
 /** Binds what is done by path to what it needs. No logic of its own. */
 
 import type { AzureProofs, Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
-import type { RequestContext } from "../../model/types";
+import type { SecretBytes } from "../../model/secret-bytes";
+import type { Caller, RequestContext } from "../../model/types";
 import { administratorOf } from "../administrator";
 import type { Gate } from "../gate";
+import { createRefusalNotes } from "../identify";
 import type { Projection } from "../projection";
 import type { Secrets } from "../secrets";
 import { nextTurn } from "../slices";
@@ -69,7 +71,19 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   const tokens = createTokens({ projection, mounts, policies, ledger, store: store.tokens, keyring, random });
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
   const logins = createMethodLogins({ projection, gate, mounts, tokens, meter });
+  const note = createRefusalNotes({ gate, meter, clock }, "token.verify");
   const method = { projection, gate, documents, mounts, tokens, logins };
+
+  /** Whoever shows what is no token, or a token from where it does not count, leaves a line. */
+  function identify(token: SecretBytes | undefined, context: RequestContext): Caller | Promise<Caller> {
+    try {
+      return tokens.identify(token, context);
+    } catch (error) {
+      note(context, error);
+      throw error;
+    }
+  }
+
   return {
     keeping: places.keeping,
     mounts,
@@ -77,13 +91,13 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     keyed: createKeyedSecrets({ projection, gate, store, places }),
     keyedMetadata: createKeyedMetadata({ projection, gate, places }),
     variables: createVariables({ projection, gate, mounts, secrets }),
-    tokens: createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }),
+    tokens: { ...createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }), identify },
     tokenRoles,
     approle: createAppRoleMethod({ ...method, secretIds, random }),
     azure: createAzureMethod({ ...method, azure }),
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),
-    wrapping: createWrapping({ projection, mounts, gate, ledger, store: store.tokens, random, identify: tokens.identify }),
+    wrapping: createWrapping({ projection, mounts, gate, ledger, store: store.tokens, random, identify }),
     cubbyhole: createCubbyhole({ gate, ledger, store: store.tokens }),
     entities: createEntities({ gate, ledger }),
     tools: createPathTools({ gate, random }),

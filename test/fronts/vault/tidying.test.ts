@@ -30,3 +30,15 @@ test("tokens and secret-ids that have ended leave the store, with all that belon
   expect((await vault.as("GET", "auth/token/lookup-self", { token: lasting })).status).toBe(200);
   expect((await vault.as("GET", "auth/token/lookup-self", { token: brief })).status).toBe(403);
 });
+
+test("a token that is none leaves a line, and so does one from where it does not count, but only so many a second", async () => {
+  const vault = await createVaultClient();
+  expect((await vault.as("GET", "sys/mounts", { token: "hvs.canary" })).status).toBe(403);
+  expect(vault.house.lastAudit()).toMatchObject({ operation: "token.verify", allowed: false, because: "token_unknown" });
+  expect((await vault.as("GET", "sys/mounts", { token: null })).status).toBe(403);
+  expect(vault.house.lastAudit()).toMatchObject({ operation: "token.verify", allowed: false, because: "token_missing" });
+  expect(JSON.stringify(vault.house.audit)).not.toContain("canary");
+  const before = vault.house.audit.length;
+  for (let count = 0; count < 500; count += 1) await vault.as("GET", "sys/mounts", { token: "hvs.nobody" });
+  expect(vault.house.audit.length - before).toBeLessThan(100);
+});
