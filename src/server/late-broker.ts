@@ -104,6 +104,9 @@ function latePaths(paths: () => PathOperations): PathOperations {
     get cubbyhole() {
       return paths().cubbyhole;
     },
+    get identityTokens() {
+      return paths().identityTokens;
+    },
     get entities() {
       return paths().entities;
     },

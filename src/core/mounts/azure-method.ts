@@ -32,6 +32,7 @@ import {
   secondsOption,
 } from "./azure-role";
 import { type AzureIdentity, readAzureToken } from "./azure-token";
+import type { IdentityTokens } from "./identity-tokens";
 import { type LoginProgress, type MethodLogins, refusedLogin } from "./method-logins";
 import { createMethodConfiguration, createMethodRoles, type MethodDeps, methodName } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
@@ -73,14 +74,16 @@ export interface AzureMethodDeps extends MethodDeps {
   readonly tokens: Tokens;
   readonly logins: MethodLogins;
   readonly azure: AzureProofs;
+  readonly identityTokens: Pick<IdentityTokens, "prepare" | "token">;
 }
 
 const mountType = "azure";
+const usualTokenSeconds = 3600;
 const groupName = /^[\p{L}\p{N}_().-]{1,90}$/u;
 const machineName = /^[A-Za-z](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$/;
 
 export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
-  const { projection, gate, mounts, tokens, logins, azure } = deps;
+  const { projection, gate, mounts, tokens, logins, azure, identityTokens } = deps;
   const roles = createMethodRoles(deps, mountType, AzureRoleDocument);
   const configurations = createMethodConfiguration(deps, mountType, AzureConfigDocument);
 
@@ -109,14 +112,14 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
     about: { resource: configurations.idOf(projection.graph(), mount), authenticator: methodName(mount) },
   });
 
-  function accessOf(config: AzureConfig, mount: Mount): AzureAccess {
+  function accessOf(config: AzureConfig, mount: Mount, now: number): AzureAccess {
     const cloud = cloudOf(config);
     if (cloud === undefined) throw new PosternError({ code: "internal", what: "a cloud that is none" });
     const { clientId, clientSecret } = config;
     return {
       cloud,
       tenant: config.tenantId,
-      credential: credentialOf(config),
+      credential: credentialOf(config, mount, now),
       // Another secret is another credential, and has to ask for itself.
       credentialName: `${mount.accessor} ${sha256Hex(JSON.stringify([config.tenantId, clientId, clientSecret, config.identityTokenAudience]))}`,
       retries: {
@@ -127,6 +130,15 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
       freshSeconds: secondsOption(mount, "arm_fresh_seconds", 60, 300),
       staleSeconds: secondsOption(mount, "arm_stale_seconds", 0, 86_400),
     };
+  }
+
+  /** A secret; or tokens of Postern's own, for which there is none; or the identity of the machine that it runs on. */
+  function credentialOf(config: AzureConfig, mount: Mount, now: number): AzureCredential {
+    const { clientId, clientSecret, identityTokenAudience: audience } = config;
+    if (clientSecret !== "") return { by: "secret", clientId, secret: SecretBytes.ofText(clientSecret) };
+    if (audience === "") return { by: "machine" };
+    const ttlSeconds = config.identityTokenTtlSeconds || usualTokenSeconds;
+    return { by: "assertion", clientId, assertion: () => identityTokens.token(mount, { audience, ttlSeconds, now }) };
   }
 
   async function verified(jwt: SecretBytes, config: AzureConfig, now: number, progress: LoginProgress): Promise<AzureIdentity> {
@@ -161,7 +173,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
         const config = configurations.find(graph, mount);
         if (config === undefined) throw refusedLogin("not_configured", "tenant_id is required");
         const identity = await verified(jwt, config, now, progress);
-        const resources = () => azure.resources(accessOf(config, mount));
+        const resources = () => azure.resources(accessOf(config, mount, now));
         const bound = await judgeBounds({ bounds: role, identity, claims: said, options: boundOptionsOf(mount), resources }, progress);
         // What was taken away or changed while Azure was asked is gone.
         if (configurations.find(projection.graph(), mount) !== config || roles.find(projection.graph(), mount, name) !== role)
@@ -190,12 +202,14 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
     async writeConfig(caller, access, mount, change) {
       const { now } = caller.context;
       const exists = (graph: Graph): boolean => configurations.find(graph, mount) !== undefined;
-      await gate.change(caller, { ...ofConfig("write_config", access, mount), exists }, () =>
-        projection.write(mounts.account(projection.graph()), now, (graph) => ({
+      await gate.change(caller, { ...ofConfig("write_config", access, mount), exists }, async () => {
+        const wanted = changedConfig(configurations.find(projection.graph(), mount), change);
+        if (wanted.identityTokenAudience !== "") await identityTokens.prepare();
+        await projection.write(mounts.account(projection.graph()), now, (graph) => ({
           changes: configurations.put(graph, mount, changedConfig(configurations.find(graph, mount), change), now),
           result: undefined,
-        })),
-      );
+        }));
+      });
       azure.forget(mount.accessor);
     },
 
@@ -239,10 +253,6 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
         })),
       ),
   };
-}
-
-function credentialOf({ clientId, clientSecret }: AzureConfig): AzureCredential {
-  return clientSecret === "" ? { by: "machine" } : { by: "secret", clientId, secret: SecretBytes.ofText(clientSecret) };
 }
 
 /** What can be told before anything is verified: whether the names have the form of such names. Nothing else gets into an address of Azure's. */

@@ -30,6 +30,9 @@ export type AzureConfig = Readonly<v.InferOutput<typeof AzureConfigDocument>>;
 /** What a request changes; absent: it stays. */
 export type AzureConfigChange = Readonly<Partial<AzureConfig>> & { readonly rotatesItself?: boolean };
 
+/** As Azure has it. */
+const longestAudience = 599;
+
 const noConfig: AzureConfig = {
   tenantId: "",
   resource: "",
@@ -59,9 +62,9 @@ export function changedConfig(before: AzureConfig | undefined, { rotatesItself, 
     throw argument("environment", `err: no cloud configuration matching the name ${JSON.stringify(after.environment.toUpperCase())}`);
   if (after.clientSecret !== "" && after.identityTokenAudience !== "")
     throw argument("identity_token_audience", "only one of 'client_secret' or 'identity_token_audience' can be set");
-  // Better refused than kept and never used: logins would ask by another credential than the operator thinks.
-  if (after.identityTokenAudience !== "")
-    throw argument("identity_token_audience", "identity_token_audience: workload identity federation is not served");
+  if (after.identityTokenAudience.length > longestAudience)
+    throw argument("identity_token_audience", `identity_token_audience is at most ${longestAudience} characters`);
+  if (after.identityTokenAudience !== "" && after.clientId === "") throw argument("client_id", "client_id is required");
   return after;
 }
 

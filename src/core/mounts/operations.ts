@@ -9,6 +9,7 @@ import type { AppRoleOperations } from "./approle-method";
 import type { AzureOperations } from "./azure-method";
 import type { CubbyholeOperations } from "./cubbyhole";
 import type { EntityOperations } from "./entities";
+import type { IdentityTokenOperations } from "./identity-tokens";
 import type { JwtOperations } from "./jwt-method";
 import type { KeyedMetadataOperations } from "./keyed-metadata";
 import type { KeyedSecretOperations } from "./keyed-secrets";
@@ -53,5 +54,6 @@ export interface PathOperations {
   readonly wrapping: WrappingOperations;
   readonly cubbyhole: CubbyholeOperations;
   readonly entities: EntityOperations;
+  readonly identityTokens: IdentityTokenOperations;
   readonly tools: PathToolOperations;
 }

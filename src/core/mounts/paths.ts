@@ -14,6 +14,7 @@ import { createAzureMethod } from "./azure-method";
 import { createCubbyhole } from "./cubbyhole";
 import { createDocuments } from "./documents";
 import { createEntities } from "./entities";
+import { createIdentityTokens } from "./identity-tokens";
 import { createJwtMethod } from "./jwt-method";
 import { assertNothingBelow, createKeyedMetadata, removalOfMount } from "./keyed-metadata";
 import { createKeyedPlaces, type KeyedPlaces, keyed } from "./keyed-places";
@@ -72,6 +73,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
   const logins = createMethodLogins({ projection, gate, mounts, tokens, meter });
   const note = createRefusalNotes({ gate, meter, clock }, "token.verify");
+  const identityTokens = createIdentityTokens({ projection, gate, mounts, documents, keyring });
   const method = { projection, gate, documents, mounts, tokens, logins };
 
   /** Whoever shows what is no token, or a token from where it does not count, leaves a line. */
@@ -94,7 +96,8 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     tokens: { ...createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }), identify },
     tokenRoles,
     approle: createAppRoleMethod({ ...method, secretIds, random }),
-    azure: createAzureMethod({ ...method, azure }),
+    azure: createAzureMethod({ ...method, azure, identityTokens }),
+    identityTokens,
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),
     wrapping: createWrapping({ projection, mounts, gate, ledger, store: store.tokens, random, identify }),

@@ -113,7 +113,7 @@ export async function createAzureDesk(options: Readonly<Record<string, string>> 
     if (request.url === `${authority}/${tenant}/oauth2/v2.0/token`) {
       tokens.push(request);
       const form = request.body !== undefined && "form" in request.body ? request.body.form : {};
-      return form.client_secret === "right"
+      return form.client_secret === "right" || form.client_assertion !== undefined
         ? answer(200, { access_token: `arm-token-${tokens.length}`, expires_in: 3599 })
         : answer(401, { error: "invalid_client", error_codes: [7000215], error_description: "the secret was wrong" });
     }

@@ -51,9 +51,9 @@ describe("the configuration of the method azure", () => {
     ["a cloud that is gone", { environment: "AzureGermanCloud" }, 'err: no cloud configuration matching the name "AZUREGERMANCLOUD"'],
     ["two credentials", { identity_token_audience: "x" }, "only one of 'client_secret' or 'identity_token_audience' can be set"],
     [
-      "a federation that is not served",
+      "a federation without an issuer",
       { identity_token_audience: "x", client_secret: "" },
-      "identity_token_audience: workload identity federation is not served",
+      "identity_token_audience: there is no issuer yet, write identity/oidc/config",
     ],
     [
       "a rotation of its own",
