@@ -11,7 +11,7 @@ import type { PathAccess } from "../../model/paths";
 import type { Random } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, Instant, RequestContext } from "../../model/types";
-import type { Demand, Gate } from "../gate";
+import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import { isWithin } from "../networks";
 import type { Projection } from "../projection";
@@ -25,7 +25,7 @@ import {
   secretIdTerms,
 } from "./approle-role";
 import { expectLogin, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodRoles, type MethodDeps, methodName } from "./method-roles";
+import { createMethodRoles, createRoleOperations, type MethodDeps } from "./method-roles";
 import { leaseBounds, type Mount, uuidOf } from "./mount";
 import type { SecretId, SecretIds } from "./secret-ids";
 import type { IssuedToken } from "./token-operations";
@@ -97,6 +97,8 @@ const longestSecretId = 4096;
 export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
   const { projection, gate, mounts, tokens, logins, secretIds, random } = deps;
   const roles = createMethodRoles(deps, mountType, AppRoleDocument);
+  const shared = createRoleOperations(deps, mountType, roles);
+  const { demand } = shared;
   let index: { readonly graph: Graph; readonly byMount: Map<string, ReadonlyMap<string, AppRole>> } | undefined;
 
   mounts.onEnd({ afterwards: (mount) => secretIds.endAll(({ mountAccessor }) => mountAccessor === mount.accessor) });
@@ -121,12 +123,6 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
     index.byMount.set(mount.path, found);
     return found;
   }
-
-  const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
-    operation: `approle.${operation}`,
-    access,
-    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
-  });
 
   function existing(graph: Graph, mount: Mount, name: string): { readonly id: RoleId; readonly role: AppRole } {
     const id = roles.idOf(graph, mount, name);
@@ -200,13 +196,8 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
       });
     },
 
-    list: (caller, access, mount) =>
-      gate.release(caller, { operation: "approle.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
-        roles.names(graph, mount),
-      ),
-
-    read: (caller, access, mount, name) =>
-      gate.release(caller, demand("read", access, mount, name), (graph) => roles.find(graph, mount, name)),
+    list: shared.list,
+    read: shared.read,
 
     write: (caller, access, mount, name, change) =>
       gate.change(
@@ -221,15 +212,11 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
       );
     },
 
-    remove: (caller, access, mount, name) =>
-      gate.change(caller, demand("remove", access, mount, name), async (graph) => {
-        const id = roles.idOf(graph, mount, name);
-        await projection.write(mounts.account(graph), caller.context.now, (newest) => ({
-          changes: roles.remove(newest, mount, name),
-          result: undefined,
-        }));
-        await secretIds.endAll(({ role }) => role === id);
-      }),
+    async remove(caller, access, mount, name) {
+      await shared.remove(caller, access, mount, name);
+      const id = roles.idOf(projection.graph(), mount, name);
+      await secretIds.endAll(({ role }) => role === id);
+    },
 
     createSecretId: (caller, access, mount, name, request, value) =>
       gate.change(caller, demand("create_secret_id", access, mount, name), async (graph) => {

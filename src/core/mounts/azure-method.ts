@@ -34,7 +34,7 @@ import {
 import { type AzureIdentity, readAzureToken } from "./azure-token";
 import type { IdentityTokens } from "./identity-tokens";
 import { type LoginProgress, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodConfiguration, createMethodRoles, type MethodDeps, methodName } from "./method-roles";
+import { createMethodConfiguration, createMethodRoles, createRoleOperations, type MethodDeps, methodName } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
 import type { IssuedToken } from "./token-operations";
 import { parameterWarnings } from "./token-parameters";
@@ -85,6 +85,8 @@ const machineName = /^[A-Za-z](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$/;
 export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
   const { projection, gate, mounts, tokens, logins, azure, identityTokens } = deps;
   const roles = createMethodRoles(deps, mountType, AzureRoleDocument);
+  const shared = createRoleOperations(deps, mountType, roles);
+  const { demand } = shared;
   const configurations = createMethodConfiguration(deps, mountType, AzureConfigDocument);
 
   mounts.onEnd({ afterwards: async (mount) => (mount.type === mountType ? azure.forget(mount.accessor) : undefined) });
@@ -101,11 +103,6 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
     return role.token;
   });
 
-  const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
-    operation: `azure.${operation}`,
-    access,
-    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
-  });
   const ofConfig = (operation: string, access: PathAccess, mount: Mount): Demand => ({
     operation: `azure.${operation}`,
     access,
@@ -223,13 +220,8 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
       azure.forget(mount.accessor);
     },
 
-    list: (caller, access, mount) =>
-      gate.release(caller, { operation: "azure.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
-        roles.names(graph, mount),
-      ),
-
-    read: (caller, access, mount, name) =>
-      gate.release(caller, demand("read", access, mount, name), (graph) => roles.find(graph, mount, name)),
+    list: shared.list,
+    read: shared.read,
 
     write(caller, access, mount, name, change) {
       const { now } = caller.context;
@@ -244,14 +236,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
         }),
       );
     },
-
-    remove: (caller, access, mount, name) =>
-      gate.change(caller, demand("remove", access, mount, name), () =>
-        projection.write(mounts.account(projection.graph()), caller.context.now, (graph) => ({
-          changes: roles.remove(graph, mount, name),
-          result: undefined,
-        })),
-      ),
+    remove: shared.remove,
   };
 }
 

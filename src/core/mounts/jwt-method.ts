@@ -10,7 +10,7 @@ import type { PathAccess } from "../../model/paths";
 import type { SignedToken, SignedTokens } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, RequestContext } from "../../model/types";
-import type { Demand, Gate } from "../gate";
+import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import { isWithin } from "../networks";
 import type { Projection } from "../projection";
@@ -27,7 +27,7 @@ import {
   keysOf,
 } from "./jwt-role";
 import { expectLogin, type LoginProgress, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodConfiguration, createMethodRoles, type MethodDeps, methodName } from "./method-roles";
+import { createMethodConfiguration, createMethodRoles, createRoleOperations, type MethodDeps, methodName } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
 import type { IssuedToken } from "./token-operations";
 import { parameterWarnings } from "./token-parameters";
@@ -67,6 +67,8 @@ const mountType = "jwt";
 export function createJwtMethod(deps: JwtDeps): JwtOperations {
   const { projection, gate, mounts, tokens, logins, signedTokens } = deps;
   const roles = createMethodRoles(deps, mountType, JwtRoleDocument);
+  const shared = createRoleOperations(deps, mountType, roles);
+  const { demand } = shared;
   const configurations = createMethodConfiguration(deps, mountType, JwtConfigDocument);
 
   tokens.onRenewal(mountType, (graph, { mountPath, roleName, evidence }) => {
@@ -77,12 +79,6 @@ export function createJwtMethod(deps: JwtDeps): JwtOperations {
     if (stillHolds(evidence, role)) return role.token;
     const says = "the token's claims no longer satisfy the role";
     throw new PosternError({ code: "forbidden", because: "bound_claims", says });
-  });
-
-  const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
-    operation: `jwt.${operation}`,
-    access,
-    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
   });
 
   async function verified(jwt: SecretBytes, config: JwtConfig, progress: LoginProgress): Promise<SignedToken> {
@@ -170,13 +166,8 @@ export function createJwtMethod(deps: JwtDeps): JwtOperations {
       });
     },
 
-    list: (caller, access, mount) =>
-      gate.release(caller, { operation: "jwt.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
-        roles.names(graph, mount),
-      ),
-
-    read: (caller, access, mount, name) =>
-      gate.release(caller, demand("read", access, mount, name), (graph) => roles.find(graph, mount, name)),
+    list: shared.list,
+    read: shared.read,
 
     write(caller, access, mount, name, change) {
       const { now } = caller.context;
@@ -189,14 +180,7 @@ export function createJwtMethod(deps: JwtDeps): JwtOperations {
         }),
       );
     },
-
-    remove: (caller, access, mount, name) =>
-      gate.change(caller, demand("remove", access, mount, name), () =>
-        projection.write(mounts.account(projection.graph()), caller.context.now, (graph) => ({
-          changes: roles.remove(graph, mount, name),
-          result: undefined,
-        })),
-      ),
+    remove: shared.remove,
   };
 }
 

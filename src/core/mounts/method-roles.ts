@@ -8,8 +8,11 @@
 
 import type * as v from "valibot";
 import { type AccountName, makeId, type ResourceId, type RoleId } from "../../model/ids";
-import type { Change, Instant } from "../../model/types";
+import type { PathAccess } from "../../model/paths";
+import type { Caller, Change, Instant } from "../../model/types";
+import type { Demand, Gate } from "../gate";
 import type { Graph } from "../graph";
+import type { Projection } from "../projection";
 import { type Documents, namesIn } from "./documents";
 import type { Mount } from "./mount";
 import { type Mounts, shortPath } from "./mounts";
@@ -80,6 +83,46 @@ export function createMethodConfiguration<Value extends object>(
     find: (graph, mount) => kind.find(graph, idOf(graph, mount)),
     put: (graph, mount, value, now) =>
       documents.put(graph, { id: idOf(graph, mount), branch: makeId(mounts.account(graph), "policy", "vault/config") }, value, now),
+  };
+}
+
+export interface RoleOperations<Value> {
+  /** What the gate is asked for something about one role: `approle.write`. */
+  demand(operation: string, access: PathAccess, mount: Mount, name: string): Demand;
+  /** Sorted. */
+  list(caller: Caller, access: PathAccess, mount: Mount): Promise<readonly string[]>;
+  /** Undefined when there is none. */
+  read(caller: Caller, access: PathAccess, mount: Mount, name: string): Promise<Value | undefined>;
+  /** Does nothing when there is none. */
+  remove(caller: Caller, access: PathAccess, mount: Mount, name: string): Promise<void>;
+}
+
+/** What is done alike with the roles of every kind of method. */
+export function createRoleOperations<Value extends object>(
+  { projection, gate, mounts }: { readonly projection: Projection; readonly gate: Gate; readonly mounts: Mounts },
+  mountType: string,
+  roles: MethodRoles<Value>,
+): RoleOperations<Value> {
+  const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
+    operation: `${mountType}.${operation}`,
+    access,
+    about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
+  });
+  return {
+    demand,
+    list: (caller, access, mount) =>
+      gate.release(caller, { operation: `${mountType}.list`, access, about: { authenticator: methodName(mount) } }, (graph) =>
+        roles.names(graph, mount),
+      ),
+    read: (caller, access, mount, name) =>
+      gate.release(caller, demand("read", access, mount, name), (graph) => roles.find(graph, mount, name)),
+    remove: (caller, access, mount, name) =>
+      gate.change(caller, demand("remove", access, mount, name), () =>
+        projection.write(mounts.account(projection.graph()), caller.context.now, (graph) => ({
+          changes: roles.remove(graph, mount, name),
+          result: undefined,
+        })),
+      ),
   };
 }
 

@@ -12,13 +12,13 @@ import type { PathAccess } from "../../model/paths";
 import { SecretBytes } from "../../model/secret-bytes";
 import { createTurns } from "../../model/turns";
 import type { Caller, RequestContext } from "../../model/types";
-import type { Demand, Gate } from "../gate";
+import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import { isWithin } from "../networks";
 import type { Projection } from "../projection";
 import { createLockouts } from "./lockouts";
 import { expectLogin, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodRoles, type MethodDeps, methodName } from "./method-roles";
+import { createMethodRoles, createRoleOperations, type MethodDeps } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
 import type { IssuedToken } from "./token-operations";
 import {
@@ -75,6 +75,8 @@ const hashesAtOnce = 8;
 export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
   const { projection, gate, mounts, tokens, logins } = deps;
   const users = createMethodRoles(deps, mountType, UserDocument);
+  const shared = createRoleOperations(deps, mountType, users);
+  const { demand } = shared;
   const lockouts = createLockouts();
   const inTurn = createTurns(hashesAtOnce);
 
@@ -83,12 +85,6 @@ export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
     const user = mount === undefined ? undefined : users.find(graph, mount, roleName);
     if (user !== undefined) return user.token;
     throw new PosternError({ code: "forbidden", because: "role_missing", says: `user ${roleName} does not exist during renewal` });
-  });
-
-  const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
-    operation: `userpass.${operation}`,
-    access,
-    about: { resource: users.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },
   });
 
   /** Hashed before the write that stores it has its turn: others are not to wait for a password. */
@@ -156,10 +152,7 @@ export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
       });
     },
 
-    list: (caller, access, mount) =>
-      gate.release(caller, { operation: "userpass.list", access, about: { authenticator: methodName(mount) } }, (graph) =>
-        users.names(graph, mount),
-      ),
+    list: shared.list,
 
     read: (caller, access, mount, name) =>
       gate.release(caller, demand("read", access, mount, name), (graph) => users.find(graph, mount, name)?.token),
@@ -174,14 +167,7 @@ export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
     async change(caller, access, mount, name, change) {
       await gate.change(caller, demand("write", access, mount, name), () => store(caller, mount, name, change, true));
     },
-
-    remove: (caller, access, mount, name) =>
-      gate.change(caller, demand("remove", access, mount, name), () =>
-        projection.write(mounts.account(projection.graph()), caller.context.now, (graph) => ({
-          changes: users.remove(graph, mount, name),
-          result: undefined,
-        })),
-      ),
+    remove: shared.remove,
   };
 }
 

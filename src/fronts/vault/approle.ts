@@ -4,8 +4,8 @@ import type { AppRole, AppRoleChange, SecretId, SecretIdRef, SecretIdRequest } f
 import { PosternError } from "../../model/failures";
 import { isoNanos } from "../timestamp";
 import type { Call, Engine } from "./engine";
-import { type Fields, fieldsOf, onlySet } from "./fields";
-import { listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { argument, type Fields, fieldsOf, onlySet } from "./fields";
+import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import { type Answer, revealed } from "./wire";
@@ -36,6 +36,7 @@ async function login(call: Call): Promise<Answer> {
   const { mount, path, context } = call;
   const secretId = secretField(fields, "secret_id");
   const roleId = fields.text("role_id") ?? "";
+  admitLogin(call, roleId);
   return issuedAnswer(await call.broker.paths.approle.login({ mount, path, roleId, secretId }, context));
 }
 
@@ -195,8 +196,4 @@ function metadataOf(text: string): Readonly<Record<string, string>> {
   } catch {
     throw argument("metadata", "failed to parse metadata: expected a JSON object of texts");
   }
-}
-
-function argument(where: string, says: string): PosternError {
-  return new PosternError({ code: "malformed", where, expected: says, kind: "argument", says });
 }

@@ -4,7 +4,7 @@ import type { AzureConfig, AzureConfigChange, AzureRole, AzureRoleChange } from 
 import { PosternError } from "../../model/failures";
 import type { Call, Engine } from "./engine";
 import { type Fields, fieldsOf, onlySet } from "./fields";
-import { listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import type { Answer } from "./wire";
@@ -23,6 +23,7 @@ async function login(call: Call): Promise<Answer> {
   const fields = await call.fields();
   const { mount, path, context } = call;
   const said = (name: string): string => fields.text(name) ?? "";
+  admitLogin(call, said("role"));
   const issued = await call.broker.paths.azure.login(
     {
       mount,

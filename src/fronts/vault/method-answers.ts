@@ -21,6 +21,14 @@ export function secretField(fields: Fields, name: string): SecretBytes | undefin
   return text === "" ? undefined : SecretBytes.ofText(text);
 }
 
+/**
+ * Whether another login may be tried now: by address, and as this name. Where many log in as one role, as machines do, the name counts for each address apart, or a
+ * fleet would be held up by its own size. Throws `throttled`.
+ */
+export function admitLogin({ edge, context, mount }: Call, name: string, isOnesOwn = false): void {
+  edge.admitLogin(context, `${mount.path}/${name.slice(0, 256)}${isOnesOwn ? "" : ` ${context.clientAddress}`}`);
+}
+
 export function listAnswer(keys: readonly string[]): Answer {
   if (keys.length === 0) throw new PosternError({ code: "not_found", target: "keys" });
   return { data: { keys } };

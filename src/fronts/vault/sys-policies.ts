@@ -8,7 +8,7 @@ import type { TokenRef } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Call, EngineRoute } from "./engine";
-import { type Fields, fieldsOf } from "./fields";
+import { argument, type Fields, fieldsOf } from "./fields";
 import { parsePolicyText } from "./policy-text";
 import type { Answer } from "./wire";
 
@@ -98,8 +98,4 @@ async function resultant(call: Call): Promise<Answer> {
   if (caller === undefined) return {};
   await call.broker.paths.mounts.probe(caller, call.access());
   return { data: { root: caller.rights?.isRoot === true, exact_paths: {}, glob_paths: {} } };
-}
-
-function argument(where: string, says: string): PosternError {
-  return new PosternError({ code: "malformed", where, expected: says, kind: "argument", says });
 }

@@ -8,7 +8,7 @@ import type { TokenRef, TokenRequest } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Call, Engine } from "./engine";
-import { type Fields, fieldsOf, onlySet } from "./fields";
+import { argument, type Fields, fieldsOf, onlySet } from "./fields";
 import { tokenRoleRoutes } from "./token-roles";
 import { issuedAnswer, lookUpShape } from "./token-shapes";
 import { type Answer, revealed } from "./wire";
@@ -150,8 +150,4 @@ async function tidy(call: Call): Promise<Answer> {
     status: 202,
     warnings: ["Tidy operation successfully started. Any information from the operation will be printed to Vault's server logs."],
   };
-}
-
-function argument(where: string, says: string): PosternError {
-  return new PosternError({ code: "malformed", where, expected: says, kind: "argument", says });
 }

@@ -4,7 +4,7 @@ import type { UserpassChange } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import type { Call, Engine } from "./engine";
 import { type Fields, fieldsOf } from "./fields";
-import { listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import type { Answer } from "./wire";
@@ -21,6 +21,7 @@ export const userpass: Engine = {
 };
 
 async function login(call: Call): Promise<Answer> {
+  admitLogin(call, nameIn(call), true);
   const password = secretField(await call.fields(), "password");
   const { mount, path, context } = call;
   return issuedAnswer(await call.broker.paths.userpass.login({ mount, path, user: nameIn(call), password }, context));

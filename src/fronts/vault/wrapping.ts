@@ -74,7 +74,7 @@ async function wrap(call: Call): Promise<Answer> {
 
 async function which(call: Call) {
   // Each of them is somebody's try at a token: as many as there may be logins.
-  call.edge.admitLogin(call.context, "wrapping token");
+  call.edge.admitLogin(call.context, `wrapping token ${call.context.clientAddress}`);
   const fields = await call.fields();
   const named = fields.text("token") ?? "";
   return { named: named === "" ? undefined : SecretBytes.ofText(named), shown: call.token, access: call.access(fields.all()) };

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { PosternError } from "../../../src/model/failures";
 import { createVaultClient, type VaultClient } from "./client";
 
 async function kept(vault: VaultClient): Promise<number> {
@@ -41,4 +42,28 @@ test("a token that is none leaves a line, and so does one from where it does not
   const before = vault.house.audit.length;
   for (let count = 0; count < 500; count += 1) await vault.as("GET", "sys/mounts", { token: "hvs.nobody" });
   expect(vault.house.audit.length - before).toBeLessThan(100);
+});
+
+test.each([
+  ["approle", "login", { role_id: "ci" }, "auth/approle/ci 192.0.2.10"],
+  ["azure", "login", { role: "dev" }, "auth/azure/dev 192.0.2.10"],
+  ["jwt", "login", { role: "dev" }, "auth/jwt/dev 192.0.2.10"],
+  ["userpass", "login/alice", {}, "auth/userpass/alice"],
+])("logins by %s are counted by the listener before anything is looked up", async (type, path, body, identity) => {
+  const vault = await createVaultClient();
+  await vault.as("POST", `sys/auth/${type}`, { body: { type } });
+  const seen: string[] = [];
+  const edge = {
+    admitLogin(_context: unknown, name: string) {
+      seen.push(name);
+      throw new PosternError({ code: "throttled", retryAfterSeconds: 3, because: "login_rate" });
+    },
+    report: () => undefined,
+  };
+  const request = new Request(`http://vault.test/v1/auth/${type}/${path}`, { method: "POST", body: JSON.stringify(body) });
+  const before = vault.house.audit.length;
+  const answer = await vault.front.app.fetch(request, { context: vault.house.context({ dialect: "vault" }), edge });
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "3"]);
+  expect(seen).toEqual([identity]);
+  expect(vault.house.audit.length).toBe(before);
 });
