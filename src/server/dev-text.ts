@@ -24,6 +24,9 @@ export interface DevFacts {
   /** The self-signed certificate; absent for plain HTTP. */
   readonly certFile?: string;
   readonly entraUrl: string;
+  /** Of the simulated Entra ID; and whom the virtual machine's tokens are of. */
+  readonly tenantId: string;
+  readonly vmPrincipal: string;
   readonly vm: DevMachine;
   readonly fleet: DevMachine;
   readonly arc: DevMachine;
@@ -39,7 +42,7 @@ const agentTokensFolder = "/var/opt/azcmagent/tokens";
 
 /** The whole text, with its newline. */
 export function devText(facts: DevFacts): string {
-  const sections = [banner(facts), exportLines(facts), azureLines(facts), nextCommands(facts), refusalCommands(facts)];
+  const sections = [banner(facts), exportLines(facts), vaultLines(facts), azureLines(facts), nextCommands(facts), refusalCommands(facts)];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
 
@@ -78,6 +81,20 @@ function exportLines({ url, adminKey, folder, certFile }: DevFacts): readonly st
     "# The administrator's token for curl, good for eight minutes",
     // Through standard input: arguments can be seen by every user.
     `export admin_token="$(printf %s "$CONJUR_AUTHN_API_KEY" | ${curl(certFile)} -H 'Accept-Encoding: base64' --data-binary @- "$CONJUR_APPLIANCE_URL/authn/${account}/admin/authenticate")"`,
+  ];
+}
+
+/** The token is made when the lines are pasted: this text may stand in a log for longer than it should live. */
+function vaultLines({ url, certFile, command, tenantId, vmPrincipal }: DevFacts): readonly string[] {
+  return [
+    "# Vault's and OpenBao's command lines and libraries, with a root token for an hour",
+    exportOf("VAULT_ADDR", url),
+    ...(certFile === undefined ? [] : [exportOf("VAULT_CACERT", certFile)]),
+    `export VAULT_TOKEN="$(${command.map(quoted).join(" ")} vault token 2>/dev/null)"`,
+    "# … to begin with, after Try 1 below:",
+    "#   vault secrets enable -path=secret -version=2 kv && vault kv put secret/creds password=one",
+    `#   vault auth enable azure && vault write auth/azure/config tenant_id=${tenantId} resource=https://management.azure.com/`,
+    `#   vault write auth/azure/role/vm bound_service_principal_ids=${vmPrincipal} && vault write auth/azure/login role=vm jwt="$jwt"`,
   ];
 }
 

@@ -80,6 +80,33 @@ describe("the text of postern dev, pasted into a shell as it is", () => {
   );
 
   test(
+    "lets clients of Vault work with a token of their own, and the machine log in by the method azure",
+    async () => {
+      const dev = await startProcess();
+      const [, tenant = "", principal = ""] = /tenant_id=(\S+) [\s\S]*bound_service_principal_ids=(\S+) /u.exec(dev.text) ?? [];
+      const ask = (path: string, body: object, token = '-H "X-Vault-Token: $VAULT_TOKEN"'): string =>
+        `curl -sS --cacert "$VAULT_CACERT" ${token} -d '${JSON.stringify(body)}' "$VAULT_ADDR/v1/${path}"`;
+      const lines = [
+        ask("sys/auth/azure", { type: "azure" }),
+        ask("auth/azure/config", { tenant_id: tenant, resource: "https://management.azure.com/" }),
+        ask("auth/azure/role/vm", { bound_service_principal_ids: principal }),
+        `printf '{"role":"vm","jwt":"%s"}' "$jwt" | curl -sS --cacert "$VAULT_CACERT" -d @- "$VAULT_ADDR/v1/auth/azure/login"`,
+      ];
+      const shell = Bun.spawn(["bash", "-eu", "-c", `${dev.text}\n${lines.join("\n")}`], {
+        env: { PATH: process.env.PATH ?? "" },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [printed, complaints, code] = await Promise.all([shell.stdout.text(), shell.stderr.text(), shell.exited]);
+      expect([complaints, code]).toEqual(["", 0]);
+      const { auth } = JSON.parse(printed.slice(printed.lastIndexOf('{"request_id"')));
+      expect(auth).toMatchObject({ policies: ["default"], metadata: { role: "vm" } });
+      await end(dev, "SIGTERM");
+    },
+    timeoutMs,
+  );
+
+  test(
     "leads Azure's own library to the machine",
     async () => {
       const dev = await startProcess();

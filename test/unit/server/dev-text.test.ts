@@ -14,6 +14,8 @@ const facts: DevFacts = {
   folder: "/tmp/postern-dev-1",
   certFile: "/tmp/postern-dev-1/cert.pem",
   entraUrl: "https://127.0.0.1:9443",
+  tenantId: "t-1",
+  vmPrincipal: "p-1",
   vm: imds("vm", 1001),
   fleet: imds("fleet", 1002),
   arc: {
@@ -31,7 +33,7 @@ const runnable = (text: string) => text.split("\n").filter((line) => line !== ""
 
 /** What a shell that has read the export lines, and nothing else, knows by a name. */
 function shellValue(text: string, name: string): string {
-  const exports = runnable(text).filter((line) => /^export (?!CONJUR_SSL|NO_PROXY|admin_token)/u.test(line));
+  const exports = runnable(text).filter((line) => /^export (?!CONJUR_SSL|NO_PROXY|admin_token|VAULT_TOKEN)/u.test(line));
   const script = `${exports.join("\n")}\nprintf %s "$${name}"`;
   return Bun.spawnSync(["bash", "-euc", script], { env: {} }).stdout.toString();
 }
@@ -45,6 +47,13 @@ describe("the text of postern dev", () => {
   test("is a shell script as a whole", () => {
     const check = Bun.spawnSync(["bash", "-n", "-c", devText(facts)]);
     expect([check.exitCode, check.stderr.toString()]).toEqual([0, ""]);
+  });
+
+  test("exports what Vault's command line and libraries read, and makes their token when it is pasted", () => {
+    const text = devText(facts);
+    expect(shellValue(text, "VAULT_ADDR")).toBe(facts.url);
+    expect(text).toContain(' vault token 2>/dev/null)"\n');
+    expect(text).not.toContain("hvs.");
   });
 
   test("exports what Conjur's command line and libraries read", () => {
