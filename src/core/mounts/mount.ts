@@ -130,6 +130,8 @@ export function pathProblem(path: string): string | undefined {
   if (short === "" || short === "auth") return "missing path";
   if (short.length > longestPath) return `a path is at most ${longestPath} characters`;
   if (short.split("/").some((segment) => segment === "+" || segment.includes("*"))) return "a path has no wildcards";
+  // Policies, roles and settings by path lie there in the graph: keys of a mount would stand among them.
+  if (path === "vault" || path.startsWith("vault/")) return "invalid mount path: it is reserved";
   const problem = identifierProblem(path);
   return problem === undefined ? undefined : `invalid mount path: it ${problem}`;
 }

@@ -49,7 +49,7 @@ describe("mounts", () => {
     expect(house.lastAudit()).toMatchObject({ operation: "mount.enable", allowed: false, path: `sys/mounts/${path}` });
   });
 
-  test.each(["a/../b", "a//b", "", "+", "a*", "a\u0000", "auth"])("refuse %p as a path", async (path) => {
+  test.each(["a/../b", "a//b", "", "+", "a*", "a\u0000", "auth", "vault", "vault/policy"])("refuse %p as a path", async (path) => {
     expect(await failureOfWork(enable(path))).toMatchObject({ code: "malformed" });
   });
 
