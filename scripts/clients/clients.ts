@@ -93,6 +93,7 @@ export const clients: readonly Client[] = [
   },
   { name: "vault-curl", package: "curl", version: "the system's", protocol: "vault", source: { kind: "program", program: "curl" } },
   { name: "vault-api-go", package: "github.com/hashicorp/vault/api", version: "1.23.0", protocol: "vault", source: { kind: "go" } },
+  { name: "vault-agent", package: "github.com/hashicorp/vault", version: "1.14.0", protocol: "vault", source: { kind: "go" } },
   {
     name: "bao-cli",
     package: "github.com/openbao/openbao",

@@ -64,6 +64,7 @@ async function setUp(): Promise<void> {
   await admin("POST", "auth/azure/config", { ...config, ...application });
   const bounds = { bound_subscription_ids: [machine.subscriptionId], bound_resource_groups: ["vault"] };
   await admin("POST", "auth/azure/role/dev-role-azure", { token_policies: "dev", ...bounds });
+  await admin("POST", "auth/azure/role/short-lived", { token_policies: "dev", token_ttl: 3, token_max_ttl: 60, ...bounds });
   await admin("POST", "auth/azure/role/elsewhere", { token_policies: "dev", ...bounds, bound_locations: "northeurope" });
 }
 

@@ -9,7 +9,8 @@ export interface VaultFlow {
   readonly command: readonly string[];
   /** With words such as SERVER_URL and ROOT_TOKEN, which the place fills in; so in calls and lines. */
   readonly env: Readonly<Record<string, string>>;
-  /** Whether the method is set up before; its roles are `dev-role-azure`, and `elsewhere`, which takes machines of another place. */
+  /** Whether the method is set up before; its roles are `dev-role-azure`, `short-lived`, whose tokens live for three
+   * seconds at a time, and `elsewhere`, which takes machines of another place. */
   readonly isSetUp: boolean;
   readonly calls?: readonly (readonly [string, ...unknown[]])[];
   /** Lines of a shell, in which the client is called `vault`. */

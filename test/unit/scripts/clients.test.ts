@@ -10,7 +10,7 @@ const suiteFolder = (client: Client): string => join(root, "test/conformance", c
 function lockedVersion(client: Client): string | undefined {
   const { source, package: name } = client;
   if (source.kind === "go")
-    return new RegExp(`^require ${name} v(\\S+)$`, "m").exec(readFileSync(join(suiteFolder(client), "go.mod"), "utf8"))?.[1];
+    return new RegExp(`^(?:require )?\\s*${name} v(\\S+)$`, "m").exec(readFileSync(join(suiteFolder(client), "go.mod"), "utf8"))?.[1];
   if (source.kind === "npm") return JSON.parse(readFileSync(join(suiteFolder(client), "package.json"), "utf8")).dependencies[name];
   if (source.kind === "python") {
     const file = source.collection === undefined ? "requirements.txt" : "collection.txt";
