@@ -138,10 +138,12 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
 
   /** What a failure says about the line, the role and the secret. */
   function learn(key: string, id: ResourceId, error: unknown): void {
-    const { code, because } = failureOf(error);
-    if (code === "upstream_unavailable") {
+    const failure = failureOf(error);
+    const { code } = failure;
+    if (failure.code === "upstream_unavailable") {
       line.failed();
-      logger.warn("primary_unavailable", { app: options.app, because: because ?? code });
+      // Also the machine's own endpoint may be what is away: without its token nobody can ask the primary.
+      logger.warn("primary_unavailable", { app: options.app, upstream: failure.upstream, because: failure.because ?? code });
       return;
     }
     line.succeeded();

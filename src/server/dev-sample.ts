@@ -24,6 +24,11 @@ export const cloud = {
 
 export type MachineName = (typeof cloud.machines)[number]["name"];
 
+/** The login of a machine's host. */
+export function hostOf(machine: MachineName): string {
+  return `host/azure-apps/${machine}`;
+}
+
 /** What the policy binds hosts to: where a machine is, and the object id of its own identity. */
 export interface Binding {
   readonly subscriptionId: string;

@@ -3,7 +3,8 @@
  * sed, grep and tail.
  */
 
-import { account, service, variable } from "./dev-sample";
+import { agentSocket } from "./dev-agent";
+import { account, hostOf, service, variable } from "./dev-sample";
 
 export interface DevMachine {
   /** Also the name of its host below `azure-apps`. */
@@ -32,6 +33,8 @@ export interface DevFacts {
   readonly arc: DevMachine;
   /** Where the Arc server leaves its challenges. */
   readonly arcTokensFolder: string;
+  /** What the virtual machine's agent is started with. */
+  readonly agentFile: string;
   /** How Postern was started: `["postern"]`. */
   readonly command: readonly string[];
 }
@@ -42,7 +45,15 @@ const agentTokensFolder = "/var/opt/azcmagent/tokens";
 
 /** The whole text, with its newline. */
 export function devText(facts: DevFacts): string {
-  const sections = [banner(facts), exportLines(facts), vaultLines(facts), azureLines(facts), nextCommands(facts), refusalCommands(facts)];
+  const sections = [
+    banner(facts),
+    exportLines(facts),
+    vaultLines(facts),
+    azureLines(facts),
+    nextCommands(facts),
+    agentLines(facts),
+    refusalCommands(facts),
+  ];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
 
@@ -121,6 +132,19 @@ function nextCommands({ vm, certFile }: DevFacts): readonly string[] {
     `token="$(${loginCommand(vm.name, certFile)})"`,
     "# Try 3: it reads the secret",
     `${curl(certFile)} -H "Authorization: Token token=\\"$token\\"" "$CONJUR_APPLIANCE_URL/secrets/${account}/variable/${encodeURIComponent(variable)}"; echo`,
+  ];
+}
+
+/** The agent runs for as long as somebody wants, so its lines are not pasted with the rest. */
+function agentLines({ folder, agentFile, command }: DevFacts): readonly string[] {
+  const postern = command.map(quoted).join(" ");
+  const socket = quoted(agentSocket(folder));
+  return [
+    "# The machine's agent, for apps that have no credential and no line to the outside; in a shell of its own:",
+    `#   ${postern} agent --config ${quoted(agentFile)}`,
+    "# … and what an app does there, by either protocol:",
+    `#   curl -sS --unix-socket ${socket} http://localhost/v1/conjur/${variable}`,
+    `#   ${postern} get --socket ${socket} --account ${account} --login ${hostOf("vm")} ${variable}`,
   ];
 }
 

@@ -22,8 +22,9 @@ import { createRandom } from "../runtime/random";
 import { type AzureSimulator, createAzureSimulator, type SimulatedMachine } from "../simulator/azure/simulator";
 import type { AdminApp } from "./admin";
 import { placesOf } from "./compose";
+import { agentFile } from "./dev-agent";
 import { createMemoryGround } from "./dev-ground";
-import { account, type Binding, cloud, type MachineName, samplePolicy, secretValue, service, variable } from "./dev-sample";
+import { account, type Binding, cloud, hostOf, type MachineName, samplePolicy, secretValue, service, variable } from "./dev-sample";
 import { type DevMachine, devText } from "./dev-text";
 import { isLoopback, parseListenAddress } from "./listen-address";
 import { startServer } from "./server";
@@ -104,6 +105,8 @@ async function start(
   undo.push(() => server.stop());
   const apiKey = await furnish(server.app, azure);
   const [url = ""] = server.urls;
+  const { url: machineUrl } = azure.machine("vm");
+  const agent = agentFile({ url, folder, machineUrl, host: hostOf("vm"), ...(certFile === undefined ? {} : { certFile }) });
   options.print(
     devText({
       url,
@@ -117,6 +120,7 @@ async function start(
       fleet: described(azure.machine("fleet"), "a member of a scale set"),
       arc: described(azure.machine("arc"), "an Arc-enabled server"),
       arcTokensFolder,
+      agentFile: writePrivate(folder, "agent.toml", agent),
       command: options.command ?? ["postern"],
     }),
   );

@@ -107,6 +107,35 @@ describe("the text of postern dev, pasted into a shell as it is", () => {
   );
 
   test(
+    "has an agent for the machine, whose app reads the secret by either protocol and without any credential",
+    async () => {
+      const dev = await startProcess();
+      const [, agent = "", byVault = "", byConjur = ""] =
+        /^# The machine's agent.*\n# {3}(.+)\n#.*\n# {3}(.+)\n# {3}(.+)$/mu.exec(dev.text) ?? [];
+      const running = Bun.spawn(["bash", "-euc", `exec ${agent}`], {
+        env: { PATH: process.env.PATH ?? "" },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      try {
+        for await (const piece of running.stdout) if (Buffer.from(piece).includes("Listening on")) break;
+        const shell = Bun.spawn(["bash", "-euc", `${byVault}; echo; ${byConjur}`], {
+          env: { PATH: process.env.PATH ?? "" },
+          stdout: "pipe",
+        });
+        const [first = "", second] = (await shell.stdout.text()).split("\n");
+        expect(JSON.parse(first)).toMatchObject({ data: { value: "the-value-of-the-sample-secret" } });
+        expect(second).toBe("the-value-of-the-sample-secret");
+      } finally {
+        running.kill("SIGTERM");
+        expect(await running.exited).toBe(0);
+      }
+      await end(dev, "SIGTERM");
+    },
+    timeoutMs,
+  );
+
+  test(
     "leads Azure's own library to the machine",
     async () => {
       const dev = await startProcess();

@@ -28,6 +28,7 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
   ca = "postern-ca.pem"
   [identity]                               all of it is found out when absent
   source = "arc"                           imds, arc, app-service or workload
+  # endpoint = "http://127.0.0.1:40342/metadata/identity/oauth2/token"   when not at the usual place; tokens_folder for Arc's challenges
   client_id = "…"                          or object_id, or resource_id
   [offline]
   fresh = "10s"                            a value serves so long without asking again

@@ -26,6 +26,7 @@ const facts: DevFacts = {
     },
   },
   arcTokensFolder: "/tmp/postern-dev-1/tokens",
+  agentFile: "/tmp/postern-dev-1/agent.toml",
   command: ["postern"],
 };
 

@@ -102,7 +102,15 @@ describe("postern dev", () => {
     const dev = await start();
     try {
       const folder = dev.exported("POSTERN_DATA");
-      expect(readdirSync(folder).sort()).toEqual(["admin.sock", "audit", "azure-ca.pem", "postern-cert.pem", "postern-key.pem", "tokens"]);
+      expect(readdirSync(folder).sort()).toEqual([
+        "admin.sock",
+        "agent.toml",
+        "audit",
+        "azure-ca.pem",
+        "postern-cert.pem",
+        "postern-key.pem",
+        "tokens",
+      ]);
       expect(lstatSync(folder).mode & 0o077).toBe(0);
       for (const name of ["admin.sock", "postern-key.pem"]) expect(lstatSync(join(folder, name)).mode & 0o777).toBe(0o600);
       expect(readFileSync(join(folder, "audit/audit.jsonl"), "utf8")).not.toContain("the-value-of-the-sample-secret");
