@@ -4,7 +4,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { secretsPolicy } from "../../../scripts/walkthrough/policies";
-import { shippedProgram } from "../../support/operator";
+import { startAgent } from "../support/agent";
 import { installedFile } from "../support/client";
 import { startDeployment } from "../support/deployment";
 import { type Driver, startDriver } from "../support/driver";
@@ -22,9 +22,9 @@ await http.set("secrets/test-variable", "test-secret");
 const home = deployment.folder("agent");
 const token = "the app's own token";
 writeFileSync(join(home, "app.token"), token, { mode: 0o600 });
-writeFileSync(
-  join(home, "agent.toml"),
-  `data = "${home}/data"
+const agent = await startAgent(home, {
+  apps: 1,
+  text: `data = "${home}/data"
 [primary]
 url = "${deployment.url}"
 account = "${deployment.account}"
@@ -38,16 +38,13 @@ role = "host/azure-apps/azureVM"
 listen = "127.0.0.1:0"
 token_file = "${home}/app.token"
 `,
-);
-const agent = Bun.spawn([...shippedProgram, "agent", "--config", join(home, "agent.toml")], { stdout: "pipe", stderr: "ignore" });
-const first = await agent.stdout.getReader().read();
-const url = /^Listening on (\S+)$/mu.exec(Buffer.from(first.value ?? new Uint8Array(0)).toString())?.[1] ?? "";
+});
+const [url = ""] = agent.addresses;
 const drivers: Driver[] = [];
 
 afterAll(async () => {
   for (const driver of drivers) await driver.stop();
-  agent.kill("SIGTERM");
-  expect(await agent.exited).toBe(0);
+  expect(await agent.stop()).toBe(0);
   expect(await deployment.stop()).toBe(0);
 });
 
