@@ -5,13 +5,19 @@
  */
 
 import * as v from "valibot";
-import { PosternError } from "../../model/failures";
-import type { AzureAccess, HttpAnswer } from "../../model/ports";
+import { type Failure, failureOf } from "../../model/failures";
+import type { AzureAccess, AzureCredential, HttpAnswer } from "../../model/ports";
 import type { ResourceManagerDeps } from "./resource-manager";
 
+/** Why there is none. `isAway`: nobody could be asked, which says nothing of what they would say. */
+export interface NoArmToken {
+  readonly failure: Failure;
+  readonly isAway: boolean;
+}
+
 export interface ArmTokens {
-  /** Throws `upstream_unavailable`; `because` names what Entra ID said: `invalid_client`. */
-  token(access: AzureAccess): Promise<string>;
+  /** A failure is `upstream_unavailable`; `because` names what Entra ID said: `invalid_client`. */
+  token(access: AzureAccess): Promise<{ readonly token: string } | NoArmToken>;
   /** By the beginning of the credential's name. */
   forget(credentialName: string): void;
 }
@@ -30,15 +36,37 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 export function createArmTokens({ http, clock, machineToken, addressesOf }: ResourceManagerDeps): ArmTokens {
   const held = new Map<string, Held>();
-  const flights = new Map<string, Promise<Held>>();
+  const flights = new Map<string, Promise<Held | NoArmToken>>();
 
-  async function obtain(access: AzureAccess): Promise<Held> {
-    const { authority, resourceManagerAudience: audience } = addressesOf(access.cloud);
+  async function obtain(access: AzureAccess): Promise<Held | NoArmToken> {
     const { credential } = access;
-    if (credential.by === "machine") {
+    if (credential.by === "machine") return ofMachine(addressesOf(access.cloud).resourceManagerAudience);
+    try {
+      return await ofApplication(access, credential);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.code !== "upstream_unavailable") throw error;
+      return { failure, isAway: true };
+    }
+  }
+
+  /** The machine's endpoint is on the machine: what it does not give is refused, however the network is. */
+  async function ofMachine(audience: string): Promise<Held | NoArmToken> {
+    try {
       const { token, expiresAt } = await machineToken(audience);
       return { token: text(token.reveal()), endsAtMs: clock.monotonicMs() + (expiresAt - clock.now()) };
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.code !== "upstream_unavailable") throw error;
+      return { failure, isAway: false };
     }
+  }
+
+  async function ofApplication(
+    access: AzureAccess,
+    credential: Exclude<AzureCredential, { readonly by: "machine" }>,
+  ): Promise<Held | NoArmToken> {
+    const { authority, resourceManagerAudience: audience } = addressesOf(access.cloud);
     const proof =
       credential.by === "secret"
         ? { client_secret: text(credential.secret.reveal()) }
@@ -51,30 +79,34 @@ export function createArmTokens({ http, clock, machineToken, addressesOf }: Reso
       const { access_token: token, expires_in: seconds } = granted.output;
       return { token, endsAtMs: clock.monotonicMs() + seconds * secondMs };
     }
-    throw new PosternError({ code: "upstream_unavailable", upstream: new URL(url).origin, because: refusalIn(answer) });
+    const failure = { code: "upstream_unavailable", upstream: new URL(url).origin, because: refusalIn(answer) } as const;
+    return { failure, isAway: isAwayStatus(answer.status) };
   }
 
   return {
     async token(access) {
       const name = access.credentialName;
       const known = held.get(name);
-      if (known !== undefined && known.endsAtMs - reserveMs > clock.monotonicMs()) return known.token;
+      if (known !== undefined && known.endsAtMs - reserveMs > clock.monotonicMs()) return known;
       const flight =
         flights.get(name) ??
         obtain(access)
           .then((fresh) => {
-            held.set(name, fresh);
+            if ("token" in fresh) held.set(name, fresh);
             return fresh;
           })
           .finally(() => flights.delete(name));
       flights.set(name, flight);
-      return (await flight).token;
+      return await flight;
     },
     forget(credentialName) {
       for (const name of held.keys()) if (name.startsWith(credentialName)) held.delete(name);
     },
   };
 }
+
+/** Answers of a service that is not itself: they say nothing of what was asked. */
+export const isAwayStatus = (status: number): boolean => [408, 429, 500, 502, 503, 504].includes(status);
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
 

@@ -7,12 +7,13 @@
  */
 
 import * as v from "valibot";
-import { type Failure, failureOf, PosternError } from "../../model/failures";
+import { failureOf, PosternError } from "../../model/failures";
 import type { AzureAccess, AzureResource, AzureResources, Clock, HttpAnswer, HttpClient, MachineToken } from "../../model/ports";
 import type { CloudAddresses } from "./proofs";
-import { createArmTokens } from "./resource-manager-tokens";
+import { createArmTokens, isAwayStatus, type NoArmToken } from "./resource-manager-tokens";
 
 export interface ResourceManager {
+  /** For one login: everything that it asks is answered within half a minute from now, or by those who asked the same. */
   resources(access: AzureAccess): AzureResources;
   /** By the beginning of their names. */
   forget(credentialName: string): void;
@@ -37,7 +38,9 @@ const limits = { maxBytes: 1_048_576, timeoutMs: 10 * secondMs, connectTimeoutMs
 const maxEntries = 4096;
 const maxFlights = 256;
 const maxPages = 50;
-const transient: readonly number[] = [408, 429, 500, 502, 503, 504];
+/** Whatever a mount says: nobody is asked more often or faster than this. */
+const mostRetries = 10;
+const leastPauseMs = secondMs;
 
 const Identity = v.optional(
   v.nullable(
@@ -73,60 +76,61 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
   const { http, clock, pause, addressesOf } = deps;
   const tokens = createArmTokens(deps);
   const known = new Map<string, Entry>();
-  const flights = new Map<string, Promise<unknown>>();
+  const flights = new Map<string, Promise<Outcome>>();
   const versions = new Map<string, string>();
 
   /** Asks until there is an answer, a final refusal, or no patience left. */
-  async function ask(access: AzureAccess, url: string): Promise<unknown> {
+  async function ask(access: AzureAccess, url: string, endMs: number): Promise<Outcome> {
     const { most, delaySeconds, maxDelaySeconds } = access.retries;
-    const endMs = clock.monotonicMs() + deadlineMs;
     for (let attempt = 0; ; attempt += 1) {
-      const outcome = await once(access, url);
-      if ("document" in outcome) return outcome.document;
-      const waitMs = Math.min(outcome.retryAfterMs ?? delaySeconds * secondMs * 2 ** attempt, maxDelaySeconds * secondMs);
-      if (!outcome.isTransient || attempt >= most || clock.monotonicMs() + waitMs >= endMs) throw new PosternError(outcome.failure);
+      const outcome = await once(access, url, endMs);
+      if ("document" in outcome || !outcome.isTransient || attempt >= Math.min(most, mostRetries)) return outcome;
+      const wantedMs = outcome.retryAfterMs ?? delaySeconds * secondMs * 2 ** attempt;
+      const waitMs = Math.max(leastPauseMs, Math.min(wantedMs, maxDelaySeconds * secondMs));
+      if (clock.monotonicMs() + waitMs >= endMs) return outcome;
       await pause(waitMs);
     }
   }
 
-  async function once(access: AzureAccess, url: string): Promise<Outcome> {
-    const token = await tokens.token(access);
+  async function once(access: AzureAccess, url: string, endMs: number): Promise<Outcome> {
+    const held = await tokens.token(access);
+    if (!("token" in held)) return { ...held, isTransient: false };
+    const timeoutMs = Math.min(limits.timeoutMs, endMs - clock.monotonicMs());
+    if (timeoutMs <= 0) return { failure: unavailable(url, "deadline").failure, isAway: true, isTransient: false };
     try {
-      const answer = await http.send({ url, headers: { authorization: `Bearer ${token}` } }, limits);
+      const answer = await http.send({ url, headers: { authorization: `Bearer ${held.token}` } }, { ...limits, timeoutMs });
       if (answer.status === 401) tokens.forget(access.credentialName);
       return outcomeOf(answer, url);
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code !== "upstream_unavailable") throw error;
-      return { failure, isTransient: failure.because === "timeout" || failure.because === "connect" };
+      return { failure, isAway: true, isTransient: failure.because === "timeout" || failure.because === "connect" };
     }
   }
 
   /** What is known, what is on its way, or a question of one's own. */
-  async function documentAt(access: AzureAccess, url: string): Promise<unknown> {
+  async function documentAt(access: AzureAccess, url: string, endMs: number): Promise<unknown> {
     const key = `${access.credentialName} ${url}`;
     const entry = known.get(key);
-    const ageMs = entry === undefined ? Number.POSITIVE_INFINITY : clock.monotonicMs() - entry.atMs;
-    if (entry !== undefined && ageMs < access.freshSeconds * secondMs) return entry.document;
-    try {
-      return await (flights.get(key) ?? begin(access, url, key));
-    } catch (error) {
-      const isAway = failureOf(error).code === "upstream_unavailable";
-      if (isAway && entry !== undefined && ageMs < access.staleSeconds * secondMs) return entry.document;
-      // Whatever Azure says now, what it said before does not count any more.
-      if (!isAway) known.delete(key);
-      throw error;
-    }
+    const isYounger = (seconds: number): boolean => entry !== undefined && clock.monotonicMs() - entry.atMs < seconds * secondMs;
+    if (entry !== undefined && isYounger(access.freshSeconds)) return entry.document;
+    const outcome = await (flights.get(key) ?? begin(access, url, key, endMs));
+    if ("document" in outcome) return outcome.document;
+    if (outcome.isAway && entry !== undefined && isYounger(access.staleSeconds)) return entry.document;
+    // Whatever Azure says now, what it said before does not count any more.
+    if (!outcome.isAway) known.delete(key);
+    throw new PosternError(outcome.failure);
   }
 
-  function begin(access: AzureAccess, url: string, key: string): Promise<unknown> {
+  function begin(access: AzureAccess, url: string, key: string, endMs: number): Promise<Outcome> {
     if (flights.size >= maxFlights) throw unavailable(url, "overloaded", true);
-    const flight = ask(access, url)
-      .then((document) => {
+    const flight = ask(access, url, endMs)
+      .then((outcome) => {
+        if (!("document" in outcome)) return outcome;
         const oldest = known.keys().next();
         if (known.size >= maxEntries && oldest.done !== true) known.delete(oldest.value);
-        known.set(key, { document, atMs: clock.monotonicMs() });
-        return document;
+        known.set(key, { document: outcome.document, atMs: clock.monotonicMs() });
+        return outcome;
       })
       .finally(() => flights.delete(key));
     flights.set(key, flight);
@@ -142,8 +146,9 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
     resources(access) {
       const { resourceManager } = addressesOf(access.cloud);
       const base = resourceManager.replace(/\/*$/u, "");
+      const endMs = clock.monotonicMs() + deadlineMs;
       const at = (path: string, version: string): Promise<unknown> =>
-        documentAt(access, `${base}${encoded(path)}${path.includes("?") ? "&" : "?"}api-version=${version}`);
+        documentAt(access, `${base}${encoded(path)}${path.includes("?") ? "&" : "?"}api-version=${version}`, endMs);
       const inGroup = (subscription: string, group: string, rest: string): string =>
         `/subscriptions/${subscription}/resourceGroups/${group}/providers/${rest}`;
 
@@ -177,7 +182,11 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
           const first = inGroup(subscription, group, "Microsoft.ManagedIdentity/userAssignedIdentities");
           let url: string | undefined = `${base}${encoded(first)}?api-version=${managedIdentity}`;
           for (let page = 0; url !== undefined && page < maxPages; page += 1) {
-            const { value, nextLink }: v.InferOutput<typeof IdentityList> = understood(IdentityList, await documentAt(access, url), base);
+            const { value, nextLink }: v.InferOutput<typeof IdentityList> = understood(
+              IdentityList,
+              await documentAt(access, url, endMs),
+              base,
+            );
             for (const { id, properties } of value) if (properties.clientId) found.push({ id, clientId: properties.clientId });
             // A next page is on the same host, or there is none.
             url = nextLink?.startsWith(`${base}/`) === true ? nextLink : undefined;
@@ -189,25 +198,25 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
   };
 }
 
-type Outcome =
-  | { readonly document: unknown }
-  | { readonly failure: Failure; readonly isTransient: boolean; readonly retryAfterMs?: number };
+/** `isTransient`: it is worth asking again at once. */
+type Outcome = { readonly document: unknown } | (NoArmToken & { readonly isTransient: boolean; readonly retryAfterMs?: number });
 
 function outcomeOf({ status, headers, body }: HttpAnswer, url: string): Outcome {
   if (status === 200) {
     try {
       return { document: JSON.parse(Buffer.from(body).toString("utf8")) };
     } catch {
-      return { failure: unavailable(url, "not_json").failure, isTransient: false };
+      return { failure: unavailable(url, "not_json").failure, isAway: false, isTransient: false };
     }
   }
   if (status === 404)
-    return { failure: { code: "not_found", target: "a resource of Azure", because: "arm_not_found" }, isTransient: false };
+    return { failure: { code: "not_found", target: "a resource of Azure", because: "arm_not_found" }, isAway: false, isTransient: false };
   const seconds = /^\d{1,4}$/.test(headers["retry-after"] ?? "") ? Number(headers["retry-after"]) : undefined;
-  const isTransient = transient.includes(status);
+  const isAway = isAwayStatus(status);
   return {
     failure: unavailable(url, `http_${status}`).failure,
-    isTransient,
+    isAway,
+    isTransient: isAway,
     ...(seconds === undefined ? {} : { retryAfterMs: seconds * secondMs }),
   };
 }

@@ -61,32 +61,53 @@ export interface BoundQuestion {
   readonly identity: AzureIdentity;
   readonly claims: AzureClaims;
   readonly options: BoundOptions;
-  /** Asked for only where a bound needs it. */
-  readonly resources: () => AzureResources;
+  /** Asked only where a bound needs it. */
+  readonly resources: AzureResources;
 }
 
-/** Throws the refusal, told in the words that clients know. Gives the group that the bound on groups was judged by; empty where none was. */
-export async function judgeBounds(question: BoundQuestion, progress: LoginProgress): Promise<{ readonly group: string }> {
+/** Where an identity was proven to be, by the word of the token and of Azure: what bounds on resources are judged by. Empty lists where nothing was asked. */
+export interface ProvenPlace {
+  readonly subscription: readonly string[];
+  readonly group: readonly string[];
+  readonly location: readonly string[];
+  readonly scaleSet: readonly string[];
+}
+
+const nowhere: ProvenPlace = { subscription: [], group: [], location: [], scaleSet: [] };
+
+/** Throws the refusal, told in the words that clients know. Gives what renewals are judged by. */
+export async function judgeBounds(question: BoundQuestion, progress: LoginProgress): Promise<ProvenPlace> {
   const { bounds, identity, claims, options } = question;
   const problem = identityBoundProblem(bounds, options);
   if (problem !== undefined) throw refused(progress, "identity_bounds", problem);
   judgeIdentity(bounds, identity, progress);
-  if (!bindsResources(bounds)) return { group: "" };
+  if (!bindsResources(bounds)) return nowhere;
   if (claims.subscription === "" || claims.group === "")
     throw refused(progress, "resource_claims", "subscription_id and resource_group_name are required");
   const isBound = bounds.subscriptions.length === 0 || isOneOf(bounds.subscriptions, claims.subscription);
   const resource = await judgeResource(question, isBound, progress);
   const sharedIn = await judgePrincipal(question, resource, progress);
-  if (!isBound) throw refused(progress, "bound_subscription_ids", "subscription not authorized");
-  const group = sharedIn ?? claims.group;
-  if (bounds.resourceGroups.length > 0 && !isOneOf(bounds.resourceGroups, group))
-    throw refused(progress, "bound_resource_groups", "resource group not authorized");
-  if (bounds.locations.length === 0) return { group };
-  const { location = "" } = resource;
-  if (location === "") throw refused(progress, "bound_locations", "location is empty");
-  if (!isOneOf(bounds.locations, location)) throw refused(progress, "bound_locations", "location not authorized");
-  progress.checks.push({ check: "bound_locations", ok: true, detail: location });
-  return { group };
+  const place = {
+    subscription: [claims.subscription],
+    group: [sharedIn ?? claims.group],
+    location: resource.location === undefined || resource.location === "" ? [] : [resource.location],
+    scaleSet: claims.scaleSet === "" ? [] : [claims.scaleSet],
+  };
+  judgeProven(bounds, place, progress);
+  return place;
+}
+
+/** What was proven against the bounds of a role, also those of now when a token is renewed: what was not proven fits none. */
+export function judgeProven(bounds: AzureBounds, { subscription, group, location, scaleSet }: ProvenPlace, progress: LoginProgress): void {
+  const fits = (bound: readonly string[], proven: readonly string[]): boolean =>
+    bound.length === 0 || proven.some((each) => isOneOf(bound, each));
+  if (!fits(bounds.subscriptions, subscription)) throw refused(progress, "bound_subscription_ids", "subscription not authorized");
+  if (!fits(bounds.scaleSets, scaleSet)) throw refused(progress, "bound_scale_sets", "scale set not authorized");
+  if (!fits(bounds.resourceGroups, group)) throw refused(progress, "bound_resource_groups", "resource group not authorized");
+  if (bounds.locations.length === 0) return;
+  if (location.length === 0) throw refused(progress, "bound_locations", "location is empty");
+  if (!fits(bounds.locations, location)) throw refused(progress, "bound_locations", "location not authorized");
+  progress.checks.push({ check: "bound_locations", ok: true, detail: location.join() });
 }
 
 /** What needs nobody else, also when a token is renewed. */
@@ -127,7 +148,7 @@ async function judgeMachine(question: BoundQuestion, isBound: boolean, progress:
   if (bounds.scaleSets.length > 0) throw refused(progress, "bound_scale_sets", "bound scale set defined but this vm isn't in a scale set");
   if (!isBound) throw refused(progress, "bound_subscription_ids", "subscription not authorized");
   const machine = await asked("unable to retrieve virtual machine metadata", progress, () =>
-    question.resources().virtualMachine(claims.subscription, claims.group, claims.machine),
+    question.resources.virtualMachine(claims.subscription, claims.group, claims.machine),
   );
   if (machine.identity === undefined) throw refused(progress, "resource_identity", "vm client did not return identity information");
   return machine;
@@ -148,7 +169,7 @@ async function judgeScaleSet(question: BoundQuestion, isBound: boolean, progress
   if (origin !== undefined && !isUniform && !isMachine) throw strange();
   judgePlace(origin, claims, progress);
   if (!isBound) throw refused(progress, "bound_subscription_ids", "subscription not authorized");
-  const resources = question.resources();
+  const resources = question.resources;
   if (isMachine) {
     // A machine's name proves no more than that somebody chose it: that it is of the scale set, Azure must say.
     const machine = await asked("unable to retrieve virtual machine metadata", progress, () =>
@@ -195,7 +216,7 @@ async function judgeNamed(question: BoundQuestion, isBound: boolean, progress: L
   if (bounds.scaleSets.length > 0) throw refused(progress, "bound_scale_sets", "scale set requires the vmss_name field to be set");
   if (!isBound) throw refused(progress, "bound_subscription_ids", "subscription not authorized");
   const resource = await asked("unable to retrieve user assigned identity metadata", progress, () =>
-    question.resources().resource(azureIdText(named)),
+    question.resources.resource(azureIdText(named)),
   );
   if (resource.identity === undefined) throw refused(progress, "resource_identity", "client did not return identity information");
   return resource;
@@ -219,17 +240,14 @@ async function judgePrincipal(
     throw refused(progress, "resource_identity", "token object id does not match expected identities, and no app id was found");
   const places = [...new Set([claims.group, ...bounds.resourceGroups].map((group) => group.toLowerCase()))];
   for (const place of places) {
-    const listed = await question
-      .resources()
-      .identitiesIn(claims.subscription, place)
-      .catch((error: unknown) => {
-        progress.checks.push({
-          check: "identities_listed",
-          ok: true,
-          detail: `${place}: ${failureOf(error).because ?? failureOf(error).code}`,
-        });
-        return [];
+    const listed = await question.resources.identitiesIn(claims.subscription, place).catch((error: unknown) => {
+      progress.checks.push({
+        check: "identities_listed",
+        ok: true,
+        detail: `${place}: ${failureOf(error).because ?? failureOf(error).code}`,
       });
+      return [];
+    });
     const found = listed.find(({ clientId }) => same(clientId, identity.appId));
     const id = found === undefined ? undefined : parseAzureId(found.id);
     // An identity of the role's groups is not enough: the resource must be run as it.

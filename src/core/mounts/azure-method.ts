@@ -16,7 +16,15 @@ import type { Demand, Gate } from "../gate";
 import type { Graph } from "../graph";
 import { isWithin as isInNetwork } from "../networks";
 import type { Projection } from "../projection";
-import { type AzureClaims, bindsResources, identityBoundProblem, judgeBounds, judgeIdentity, provenClaims } from "./azure-bounds";
+import {
+  type AzureClaims,
+  bindsResources,
+  identityBoundProblem,
+  judgeBounds,
+  judgeIdentity,
+  judgeProven,
+  provenClaims,
+} from "./azure-bounds";
 import { azureIdText, isSubscription, parseAzureId } from "./azure-ids";
 import {
   type AzureConfig,
@@ -170,7 +178,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
         const config = configurations.find(graph, mount);
         if (config === undefined) throw refusedLogin("not_configured", "tenant_id is required");
         const identity = await verified(jwt, config, now, progress);
-        const resources = () => azure.resources(accessOf(config, mount, now));
+        const resources = azure.resources(accessOf(config, mount, now));
         const bound = await judgeBounds({ bounds: role, identity, claims: said, options: boundOptionsOf(mount), resources }, progress);
         // What was taken away or changed while Azure was asked is gone.
         if (configurations.find(projection.graph(), mount) !== config || roles.find(projection.graph(), mount, name) !== role)
@@ -186,8 +194,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
           evidence: {
             oid: [identity.oid],
             groups: identity.groups,
-            subscription: bindsResources(role) ? [said.subscription] : [],
-            group: bindsResources(role) ? [bound.group] : [],
+            ...bound,
           },
         };
       });
@@ -278,12 +285,9 @@ function assertStillBound(role: AzureRole, mount: Mount, evidence: Readonly<Reco
   const progress: LoginProgress = { checks: [], attributes: {} };
   const of = (name: string): readonly string[] => (Object.hasOwn(evidence, name) ? (evidence[name] ?? []) : []);
   judgeIdentity(role, { oid: of("oid")[0] ?? "", groups: of("groups") }, progress);
-  const fits = (bound: readonly string[], name: string): boolean =>
-    bound.length === 0 || of(name).some((value) => bound.some((each) => each.toLowerCase() === value.toLowerCase()));
-  if (identityBoundProblem(role, boundOptionsOf(mount)) !== undefined || !fits(role.subscriptions, "subscription"))
-    throw new PosternError({ code: "forbidden", because: "bound_subscription_ids", says: "subscription not authorized" });
-  if (!fits(role.resourceGroups, "group"))
-    throw new PosternError({ code: "forbidden", because: "bound_resource_groups", says: "resource group not authorized" });
+  const problem = identityBoundProblem(role, boundOptionsOf(mount));
+  if (problem !== undefined) throw new PosternError({ code: "forbidden", because: "identity_bounds", says: problem });
+  judgeProven(role, { subscription: of("subscription"), group: of("group"), location: of("location"), scaleSet: of("scaleSet") }, progress);
 }
 
 const signatureChecks: readonly string[] = ["signing_key", "signature"];

@@ -87,6 +87,8 @@ export interface AzureDesk {
   readonly asked: string[];
   /** How often a token for it was asked for. */
   readonly tokens: HttpRequest[];
+  /** Secrets of the application that Entra ID takes. */
+  readonly secrets: Set<string>;
   /** What it answers in place of what it knows: by path, or `*` for all. */
   readonly instead: Map<string, HttpAnswer>;
   role(name: string, body: object): Promise<VaultReply>;
@@ -107,13 +109,14 @@ export async function createAzureDesk(options: Readonly<Record<string, string>> 
   const asked: string[] = [];
   const tokens: HttpRequest[] = [];
   const instead = new Map<string, HttpAnswer>();
+  const secrets = new Set(["right"]);
   web.pages.set(`${authority}/${tenant}/.well-known/openid-configuration`, { issuer, jwks_uri: `${authority}/${tenant}/discovery/keys` });
   web.pages.set(`${authority}/${tenant}/discovery/keys`, { keys: [jwkOf(signingKey(0))] });
   const send = async (request: HttpRequest): Promise<HttpAnswer> => {
     if (request.url === `${authority}/${tenant}/oauth2/v2.0/token`) {
       tokens.push(request);
       const form = request.body !== undefined && "form" in request.body ? request.body.form : {};
-      return form.client_secret === "right" || form.client_assertion !== undefined
+      return secrets.has(form.client_secret ?? "") || form.client_assertion !== undefined
         ? answer(200, { access_token: `arm-token-${tokens.length}`, expires_in: 3599 })
         : answer(401, { error: "invalid_client", error_codes: [7000215], error_description: "the secret was wrong" });
     }
@@ -122,7 +125,7 @@ export async function createAzureDesk(options: Readonly<Record<string, string>> 
     asked.push(path);
     if (!/^Bearer arm-token-\d+$/.test(request.headers?.authorization ?? "")) return answer(401, {});
     const found = Object.entries(known).find(([id]) => id.toLowerCase() === path.toLowerCase());
-    return instead.get("*") ?? instead.get(path) ?? (found === undefined ? answer(404, {}) : answer(200, found[1]));
+    return instead.get(path) ?? instead.get("*") ?? (found === undefined ? answer(404, {}) : answer(200, found[1]));
   };
   const deps = { http: { ...web, send }, directory: noDirectory, clock, random: seededRandom(5), logger: createLogKeeper() };
   const pause = async (ms: number): Promise<void> => clock.advance(ms);
@@ -137,6 +140,7 @@ export async function createAzureDesk(options: Readonly<Record<string, string>> 
     asked,
     tokens,
     instead,
+    secrets,
     role: (name, body) => vault.as("POST", `auth/azure/role/${name}`, { body }),
     login: (jwt, fields = {}, from) =>
       vault.as("POST", "auth/azure/login", {

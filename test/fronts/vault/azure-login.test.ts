@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { jwkOf, signingKey, signToken } from "../../support/fake-issuer";
 import { type Case, cases, grp, open, rg, sp, sub, vm1, wildcard } from "./azure-cases";
-import { type AzureDesk, answer, claims, createAzureDesk, P1, P7, P9, S1, S2, seconds, tenant, token, vm } from "./azure-desk";
+import { type AzureDesk, answer, claims, createAzureDesk, P1, P2, P7, P9, S1, S2, seconds, std, tenant, token, vm } from "./azure-desk";
 
 describe("a login by the method azure", () => {
   test.each(cases.map((each): [string, Case] => [each.number, each]))(
@@ -113,6 +113,62 @@ describe("what Azure answers", () => {
     expect((await patient.login(token("sys"), vm1)).status).toBe(502);
   });
 
+  test.each([
+    ["401 for Postern", answer(401, {})],
+    ["403 for Postern", answer(403, {})],
+    ["404 for the machine", answer(404, {})],
+    ["what is no JSON", { status: 200, headers: {}, body: Buffer.from("<html>") }],
+  ])("serves no old answer once it has said %s, not even when it is away afterwards", async (_title, said) => {
+    const patient = await createAzureDesk({ arm_stale_seconds: "600" });
+    await patient.role("dev-role", { ...sub(S1), ...sp(P1) });
+    expect((await patient.login(token("sys"), vm1)).status).toBe(200);
+    patient.clock.advance(120_000);
+    for (const now of [said, answer(503, {})]) {
+      patient.instead.set("*", now);
+      expect((await patient.login(token("sys"), vm1)).status).toBeGreaterThanOrEqual(403);
+    }
+  });
+
+  test("serves no old answer to a secret that Entra ID no longer takes", async () => {
+    const patient = await createAzureDesk({ arm_stale_seconds: "86400" });
+    await patient.role("dev-role", { ...sub(S1), ...sp(P1) });
+    expect((await patient.login(token("sys"), vm1)).status).toBe(200);
+    patient.clock.advance(3600_000);
+    patient.secrets.delete("right");
+    expect((await patient.login(token("sys"), vm1)).body.errors).toEqual([
+      "unable to retrieve virtual machine metadata: invalid_client_AADSTS7000215",
+    ]);
+  });
+
+  test.each([
+    ["as often and as fast as can be", { max_retries: 1_000_000, retry_delay: 0, max_retry_delay: 0 }, 11, 10_000],
+    ["not at all", { max_retries: -1 }, 1, 0],
+    ["longer than anybody waits", { max_retries: 5, retry_delay: 3600, max_retry_delay: 7200 }, 1, 0],
+  ])("is asked within bounds, when the configuration says %s", async (_title, config, questions, waitedMs) => {
+    await desk.vault.as("POST", "auth/azure/config", { body: config });
+    desk.instead.set("*", answer(503, {}));
+    const began = desk.clock.now();
+    expect((await desk.login(token("sys"), vm1)).status).toBe(502);
+    expect([desk.asked.length, desk.clock.now() - began]).toEqual([questions, waitedMs]);
+  });
+
+  test("is asked for half a minute at the most, however many questions a login has", async () => {
+    await desk.role("dev-role", { ...rg("rg-app", "rg-1", "rg-2", "rg-3", "rg-4"), ...sub(), ...sp(P7) });
+    await desk.vault.as("POST", "auth/azure/config", { body: { max_retries: 10, retry_delay: 1, max_retry_delay: 4 } });
+    desk.instead.set("*", answer(503, {}));
+    desk.instead.set(
+      `/subscriptions/${S1}/resourceGroups/rg-app/providers/Microsoft.Compute/virtualMachines/vm1`,
+      answer(200, {
+        location: "westeurope",
+        identity: { principalId: P9 },
+      }),
+    );
+    const began = desk.clock.now();
+    expect((await desk.login(token("ua", { oid: P7 }), vm1)).status).toBe(403);
+    expect(desk.clock.now() - began).toBeLessThanOrEqual(30_000);
+    expect(desk.clock.now() - began).toBeGreaterThan(20_000);
+  });
+
   test("says by the code of its own what is wrong with Postern's secret, and nothing of the secret", async () => {
     await desk.vault.as("POST", "auth/azure/config", { body: { client_secret: "wrong" } });
     const reply = await desk.login(token("sys"), vm1);
@@ -172,9 +228,39 @@ describe("tokens of the method azure", () => {
     expect(await renew()).toEqual([403, "subscription not authorized"]);
     await desk.role("dev-role", { ...sub(S1), ...sp(P9) });
     expect(await renew()).toEqual([403, `service principal not authorized: ${P1}`]);
+    await desk.role("dev-role", { ...sp(P1), bound_locations: ["WestEurope"] });
+    expect(await renew()).toEqual([200, undefined]);
+    await desk.role("dev-role", { bound_locations: ["northeurope"] });
+    expect(await renew()).toEqual([403, "location not authorized"]);
+    await desk.role("dev-role", { bound_locations: [], bound_scale_sets: ["vmss1"] });
+    expect(await renew()).toEqual([403, "scale set not authorized"]);
     await desk.vault.as("DELETE", "auth/azure/role/dev-role");
     expect(await renew()).toEqual([403, "role dev-role does not exist during renewal"]);
     expect(desk.asked.length).toBe(questions);
+  });
+
+  test.each([
+    ["a place", { bound_locations: ["westeurope"] }, "location is empty"],
+    ["a scale set", { bound_scale_sets: ["vmss1"] }, "scale set not authorized"],
+    ["a group", rg("rg-app"), "resource group not authorized"],
+    ["a subscription", sub(S1), "subscription not authorized"],
+  ])("are not renewed by a role that asks for %s since, of which nothing was proven", async (_title, bound, says) => {
+    await desk.role("dev-role", sp(P1));
+    const shown: string = (await desk.login(token("sys"), vm1)).body.auth.client_token;
+    await desk.role("dev-role", bound);
+    const { status, body } = await desk.vault.as("POST", "auth/token/renew-self", { token: shown, body: {} });
+    expect([status, body.errors]).toEqual([403, [says]]);
+    expect(desk.asked).toEqual([]);
+  });
+
+  test("of a scale set are renewed as long as the role takes that one", async () => {
+    await desk.role("dev-role", { ...sp(P2), bound_scale_sets: ["vmss1"] });
+    const reply = await desk.login(token("flex"), { ...std, vmss_name: "vmss1" });
+    const renew = async () =>
+      (await desk.vault.as("POST", "auth/token/renew-self", { token: reply.body.auth.client_token, body: {} })).status;
+    expect(await renew()).toBe(200);
+    await desk.role("dev-role", { bound_scale_sets: ["vmss2"] });
+    expect(await renew()).toBe(403);
   });
 });
 
