@@ -24,7 +24,7 @@ export interface AuthenticatorDeps {
   /** Where issuers' keys outlive the process. Absent: nowhere. */
   readonly memory?: Omit<IssuerMemoryDeps, "logger">;
   /** How Azure is asked. Absent: by no identity of this machine's, and without a second try. */
-  readonly azure?: Pick<AzureProofsDeps, "pause" | "machineToken" | "addresses">;
+  readonly azure?: Pick<AzureProofsDeps, "pause" | "within" | "machineToken" | "addresses">;
 }
 
 /** What can tell whether a proof is one. All of it shares one cache of issuers. */
@@ -38,7 +38,7 @@ export interface Verifiers {
 export const createAuthenticators = (deps: AuthenticatorDeps): readonly Authenticator[] => createVerifiers(deps).authenticators;
 
 export function createVerifiers(deps: AuthenticatorDeps): Verifiers {
-  const { memory, azure = { pause: () => Promise.resolve(), machineToken: noMachineToken }, ...rest } = deps;
+  const { memory, azure = { pause: () => Promise.resolve(), within: (_ms, work) => work, machineToken: noMachineToken }, ...rest } = deps;
   const issuers = createIssuers(memory === undefined ? rest : { ...rest, memory: createIssuerMemory({ ...memory, logger: deps.logger }) });
   const outgoing = createOutgoing(deps.http);
   const authenticators = [

@@ -1,6 +1,7 @@
 /** Turns settings as they were said into the configuration as the rest of Postern reads it: defaults in place, paths absolute, words ours. */
 
 import { resolve } from "node:path";
+import { SecretBytes } from "../model/secret-bytes";
 import type { Config, ListenerSettings } from "./config";
 import type { Environment } from "./environment";
 import type { Said, SettingName } from "./schema";
@@ -67,11 +68,26 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     hostFactories: said.host_factories ?? true,
     hostFactoryConfinement: said.host_factory_confinement ?? "related",
     azureAddresses: {
-      ...(said["azure.authority"] === undefined ? {} : { authority: said["azure.authority"] }),
-      ...(said["azure.resource_manager"] === undefined ? {} : { resourceManager: said["azure.resource_manager"] }),
+      ...present("authority", said["azure.authority"]),
+      ...present("resourceManager", said["azure.resource_manager"]),
+      ...present("graph", said["azure.graph"]),
     },
+    azureDefaults: azureDefaultsOf(environment),
     ...(said["vault.account"] === undefined ? {} : { pathAccount: said["vault.account"] }),
     limits: limitsOf(said),
+  };
+}
+
+/** By the names that Azure's and Vault's own tools know; an empty variable counts as unset. */
+function azureDefaultsOf(environment: Environment): Config["azureDefaults"] {
+  const said = (name: string): string | undefined => environment[name] || undefined;
+  const secret = said("AZURE_CLIENT_SECRET");
+  return {
+    ...present("tenantId", said("AZURE_TENANT_ID")),
+    ...present("resource", said("AZURE_AD_RESOURCE")),
+    ...present("environment", said("AZURE_ENVIRONMENT")),
+    ...present("clientId", said("AZURE_CLIENT_ID")),
+    ...present("clientSecret", secret === undefined ? undefined : SecretBytes.ofText(secret)),
   };
 }
 

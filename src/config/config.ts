@@ -4,6 +4,7 @@
 
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
+import type { AzureDefaults } from "../model/ports";
 import { assemble } from "./assemble";
 import { layerOfConjurFile } from "./conjur-file";
 import { type Environment, unsafeVariables } from "./environment";
@@ -92,7 +93,9 @@ export interface Config {
   /** The account behind the paths of Vault; absent: the only one there is. */
   readonly pathAccount?: string;
   /** In place of the addresses of Azure's own clouds. */
-  readonly azureAddresses: { readonly authority?: string; readonly resourceManager?: string };
+  readonly azureAddresses: { readonly authority?: string; readonly resourceManager?: string; readonly graph?: string };
+  /** What Azure's own tools are told by the environment, for configurations of Vault's method `azure` that do not say it. */
+  readonly azureDefaults: AzureDefaults;
   readonly limits: {
     readonly bodyBytes: number;
     readonly policyBytes: number;

@@ -3,7 +3,19 @@
  */
 
 import type { ResourceId } from "../model/ids";
-import type { AuditLog, Authenticator, AzureProofs, Clock, Keyring, Meter, Offload, Random, SignedTokens, Store } from "../model/ports";
+import type {
+  AuditLog,
+  Authenticator,
+  AzureDefaults,
+  AzureProofs,
+  Clock,
+  Keyring,
+  Meter,
+  Offload,
+  Random,
+  SignedTokens,
+  Store,
+} from "../model/ports";
 import { createAccounts } from "./accounts";
 import { createAuthenticatorRecords } from "./authenticator-records";
 import { createAuthenticators } from "./authenticators";
@@ -69,6 +81,8 @@ export interface BrokerSettings {
   readonly apiKeysByDefault?: boolean;
   /** The account behind the paths of mounts; absent: the only one there is. */
   readonly pathAccount?: string;
+  /** For configurations of the method `azure` that do not say it themselves. */
+  readonly azureDefaults?: AzureDefaults;
 }
 
 export interface BrokerParts {
@@ -143,6 +157,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     meter,
     signedTokens: deps.signedTokens,
     azure: deps.azure,
+    azureDefaults: settings.azureDefaults ?? {},
   });
 
   const broker: Broker = {

@@ -2,6 +2,7 @@
 
 import type { SecretBytes } from "./secret-bytes";
 import type { SignedToken } from "./signed-tokens";
+import type { Instant } from "./types";
 
 /** By the names that Azure's own tools have for them. */
 export type AzureCloudName = "AzurePublicCloud" | "AzureUSGovernmentCloud" | "AzureChinaCloud";
@@ -10,6 +11,15 @@ export interface AzureTenant {
   readonly cloud: AzureCloudName;
   /** A GUID. */
   readonly tenant: string;
+}
+
+/** What the process was told for configurations that do not say it. */
+export interface AzureDefaults {
+  readonly tenantId?: string;
+  readonly resource?: string;
+  readonly environment?: string;
+  readonly clientId?: string;
+  readonly clientSecret?: SecretBytes;
 }
 
 /** How Postern proves to Azure that it may look. */
@@ -54,10 +64,33 @@ export interface AzureResources {
   identitiesIn(subscription: string, group: string): Promise<readonly { readonly id: string; readonly clientId: string }[]>;
 }
 
+/** An application of the tenant, as its directory has it. */
+export interface AzureApplication {
+  /** Of the object, not of the application. */
+  readonly id: string;
+  readonly passwords: readonly { readonly keyId: string; readonly name: string }[];
+}
+
+/** The tenant's directory. All throw `upstream_unavailable`; `because`: what came instead. */
+export interface AzureApplications {
+  /** Those with this client id; there should be one. */
+  find(clientId: string): Promise<readonly AzureApplication[]>;
+  /** Asked once: whoever gets no answer does not know whether there is one more now. */
+  addPassword(
+    id: string,
+    password: { readonly name: string; readonly endsAt: Instant },
+  ): Promise<{ readonly keyId: string; readonly secret: SecretBytes }>;
+  /** Does nothing when it is gone. */
+  removePassword(id: string, keyId: string): Promise<void>;
+}
+
 export interface AzureProofs {
   /** Throws `unauthenticated` (with the check that failed) or `upstream_unavailable`. `issuer`: what the tenant's document says its tokens carry. */
   verify(token: SecretBytes, tenant: AzureTenant): Promise<SignedToken & { readonly issuer: string }>;
+  /** What a login does. Throws `upstream_unavailable` (because `deadline`) when it takes more than half a minute, whatever becomes of the work. */
+  inTime<Result>(work: () => Promise<Result>): Promise<Result>;
   resources(access: AzureAccess): AzureResources;
+  applications(access: AzureAccess): AzureApplications;
   /** Forgets tokens and answers that were got by a credential: it has changed. */
   forget(credentialName: string): void;
 }

@@ -27,7 +27,7 @@ import { createRandom } from "../runtime/random";
 import { openStore, type StoreControl, storeExists } from "../store/store";
 import { type House, openHouse } from "./house";
 import { createListener, type Listener, type TlsPair } from "./listener";
-import { createMachineTokens, pause } from "./machine-tokens";
+import { createMachineTokens, pause, within } from "./machine-tokens";
 import { observeBroker, observeHttp, observeStore, watchClock } from "./observed";
 import { createOffload } from "./offload";
 
@@ -133,6 +133,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
     ...createVerifiers({
       azure: {
         pause,
+        within,
         machineToken: createMachineTokens({ http: plainHttp, clock, random, logger, environment: processEnvironment() }),
         addresses: config.azureAddresses,
       },
@@ -161,6 +162,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       usersInRootPolicyOnly: config.usersInRootPolicyOnly,
       apiKeysByDefault: config.apiKeysByDefault,
       hostFactoryConfinement: config.hostFactoryConfinement,
+      azureDefaults: config.azureDefaults,
       ...(config.pathAccount === undefined ? {} : { pathAccount: config.pathAccount }),
     },
   });

@@ -32,3 +32,17 @@ export function createMachineTokens(deps: MachineTokensDeps): (audience: string)
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What the work gives, or what `late` throws when it takes longer; the work itself goes on. */
+export async function within<Result>(ms: number, work: Promise<Result>, late: () => never): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<"late">((resolve) => {
+    timer = setTimeout(resolve, ms, "late");
+  });
+  try {
+    const first = await Promise.race([work.then((result) => ({ result })), limit]);
+    return first === "late" ? late() : first.result;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -94,7 +94,11 @@ export interface HouseOptions {
 
 const noAzure: AzureProofs = {
   verify: () => Promise.reject(new PosternError({ code: "unauthenticated", because: "signature" })),
+  inTime: (work) => work(),
   resources: () => {
+    throw new Error("nobody asks Azure here");
+  },
+  applications: () => {
     throw new Error("nobody asks Azure here");
   },
   forget: () => undefined,

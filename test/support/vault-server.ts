@@ -35,7 +35,7 @@ export async function startVaultServer(): Promise<VaultServer> {
   const http = createHttpClient({ allowOutbound: [`${azure.entra.url}/`], extraRoots: [azure.caPem], clock, logger });
   const machineToken = () => Promise.reject(new Error("this server is no machine of Azure's"));
   const verifiers = createVerifiers({
-    azure: { pause: async (ms) => clock.advance(ms), machineToken, addresses: { authority: azure.entra.url } },
+    azure: { pause: async (ms) => clock.advance(ms), within: (_ms, work) => work, machineToken, addresses: { authority: azure.entra.url } },
     http,
     directory: noDirectory,
     clock,

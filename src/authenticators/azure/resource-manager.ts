@@ -8,9 +8,9 @@
 
 import * as v from "valibot";
 import { failureOf, PosternError } from "../../model/failures";
-import type { AzureAccess, AzureResource, AzureResources, Clock, HttpAnswer, HttpClient, MachineToken } from "../../model/ports";
+import type { AzureAccess, AzureResource, AzureResources, Clock, HttpAnswer, HttpClient } from "../../model/ports";
 import type { CloudAddresses } from "./proofs";
-import { createArmTokens, isAwayStatus, type NoArmToken } from "./resource-manager-tokens";
+import { isAwayStatus, type NoServiceToken, type ServiceTokens } from "./service-tokens";
 
 export interface ResourceManager {
   /** For one login: everything that it asks is answered within half a minute from now, or by those who asked the same. */
@@ -23,7 +23,7 @@ export interface ResourceManagerDeps {
   readonly http: HttpClient;
   readonly clock: Clock;
   readonly pause: (ms: number) => Promise<void>;
-  readonly machineToken: (audience: string) => Promise<MachineToken>;
+  readonly tokens: ServiceTokens;
   readonly addressesOf: (cloud: AzureAccess["cloud"]) => CloudAddresses;
 }
 
@@ -73,8 +73,7 @@ const providers = "2021-04-01";
 const usualVersion = "2022-03-01";
 
 export function createResourceManager(deps: ResourceManagerDeps): ResourceManager {
-  const { http, clock, pause, addressesOf } = deps;
-  const tokens = createArmTokens(deps);
+  const { http, clock, pause, addressesOf, tokens } = deps;
   const known = new Map<string, Entry>();
   const flights = new Map<string, Promise<Outcome>>();
   const versions = new Map<string, string>();
@@ -93,7 +92,7 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
   }
 
   async function once(access: AzureAccess, url: string, endMs: number): Promise<Outcome> {
-    const held = await tokens.token(access);
+    const held = await tokens.token(access, addressesOf(access.cloud).resourceManagerAudience);
     if (!("token" in held)) return { ...held, isTransient: false };
     const timeoutMs = Math.min(limits.timeoutMs, endMs - clock.monotonicMs());
     if (timeoutMs <= 0) return { failure: unavailable(url, "deadline").failure, isAway: true, isTransient: false };
@@ -126,21 +125,21 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
     if (flights.size >= maxFlights) throw unavailable(url, "overloaded", true);
     const flight = ask(access, url, endMs)
       .then((outcome) => {
-        if (!("document" in outcome)) return outcome;
+        // What was on its way when the credential changed is for those who wait, and for nobody after them.
+        if (!("document" in outcome) || flights.get(key) !== flight) return outcome;
         const oldest = known.keys().next();
         if (known.size >= maxEntries && oldest.done !== true) known.delete(oldest.value);
         known.set(key, { document: outcome.document, atMs: clock.monotonicMs() });
         return outcome;
       })
-      .finally(() => flights.delete(key));
+      .finally(() => (flights.get(key) === flight ? flights.delete(key) : undefined));
     flights.set(key, flight);
     return flight;
   }
 
   return {
     forget(credentialName) {
-      tokens.forget(credentialName);
-      for (const key of known.keys()) if (key.startsWith(credentialName)) known.delete(key);
+      for (const of of [known, flights]) for (const key of of.keys()) if (key.startsWith(credentialName)) of.delete(key);
     },
 
     resources(access) {
@@ -199,7 +198,7 @@ export function createResourceManager(deps: ResourceManagerDeps): ResourceManage
 }
 
 /** `isTransient`: it is worth asking again at once. */
-type Outcome = { readonly document: unknown } | (NoArmToken & { readonly isTransient: boolean; readonly retryAfterMs?: number });
+type Outcome = { readonly document: unknown } | (NoServiceToken & { readonly isTransient: boolean; readonly retryAfterMs?: number });
 
 function outcomeOf({ status, headers, body }: HttpAnswer, url: string): Outcome {
   if (status === 200) {

@@ -8,7 +8,7 @@
 
 import { failureOf, PosternError } from "../../model/failures";
 import type { AzureResource, AzureResources } from "../../model/ports";
-import { type AzureId, azureIdText, isOneOf, isWithin, parseAzureId, same, sameId } from "./azure-ids";
+import { type AzureId, azureIdText, folded, isOneOf, isWithin, parseAzureId, same, sameId } from "./azure-ids";
 import type { AzureIdentity, AzureOrigin } from "./azure-token";
 import type { LoginProgress } from "./method-logins";
 
@@ -211,7 +211,8 @@ async function judgeNamed(question: BoundQuestion, isBound: boolean, progress: L
   if (!same(named.subscriptionId, claims.subscription)) throw refused(progress, "resource_id", "subscription_id does not match token");
   const origin = originOf(question, progress);
   // A token that only says which shared identity it is leaves it to that identity's being the resource's.
-  if (origin !== undefined && !isIdentity(origin.id) && !isWithin(origin.id, named))
+  // One of a site may be of any of its slots; one of a slot speaks for that slot alone.
+  if (origin !== undefined && !isIdentity(origin.id) && !isWithin(named, origin.id))
     throw refused(progress, "origin", "resource_id does not match token");
   if (bounds.scaleSets.length > 0) throw refused(progress, "bound_scale_sets", "scale set requires the vmss_name field to be set");
   if (!isBound) throw refused(progress, "bound_subscription_ids", "subscription not authorized");
@@ -238,7 +239,7 @@ async function judgePrincipal(
   if (isClaimless(question)) throw claimsMissing(progress);
   if (identity.appId === "")
     throw refused(progress, "resource_identity", "token object id does not match expected identities, and no app id was found");
-  const places = [...new Set([claims.group, ...bounds.resourceGroups].map((group) => group.toLowerCase()))];
+  const places = [...new Set([claims.group, ...bounds.resourceGroups].map(folded))];
   for (const place of places) {
     const listed = await question.resources.identitiesIn(claims.subscription, place).catch((error: unknown) => {
       progress.checks.push({
@@ -293,11 +294,12 @@ async function asked<Result>(says: string, progress: LoginProgress, ask: () => P
   }
 }
 
+export const claimsMissingText = "xms_az_rid and xms_mirid claims are missing from token";
 const claimsMissing = (progress: LoginProgress): PosternError =>
-  refused(progress, "origin", "xms_az_rid and xms_mirid claims are missing from token");
+  refused(progress, "origin", claimsMissingText, `${claimsMissingText}: Azure writes them into tokens for services of its own`);
 
-function refused(progress: LoginProgress, check: string, says: string): PosternError {
-  progress.checks.push({ check, ok: false, detail: says });
+function refused(progress: LoginProgress, check: string, says: string, detail = says): PosternError {
+  progress.checks.push({ check, ok: false, detail });
   return new PosternError({ code: "forbidden", because: check, says });
 }
 
@@ -317,6 +319,6 @@ export function provenClaims({ origin }: AzureIdentity, claims: AzureClaims): Az
     scaleSet:
       same(id.type.split("/").slice(0, 2).join("/"), scaleSetType) && same(id.names[0] ?? "", claims.scaleSet) ? claims.scaleSet : "",
     machine: same(id.type, machineType) && isNamed(id, claims.machine) ? claims.machine : "",
-    resource: named !== undefined && isWithin(id, named) ? claims.resource : "",
+    resource: named !== undefined && sameId(id, named) ? claims.resource : "",
   };
 }

@@ -42,16 +42,17 @@ export function azureIdText({ subscriptionId, resourceGroup, type, names }: Azur
   return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/${[namespace, ...pairs].join("/")}`;
 }
 
-/** Azure's names are the same in any case. */
-export const same = (left: string, right: string): boolean => left.toLowerCase() === right.toLowerCase();
+/**
+ * Azure's names are the same in any case. Only the letters of ASCII are folded: a Kelvin sign or a dotless i, which folding by Unicode makes a `k` or an `i`, is
+ * another name to Azure, and whoever may make a group could make one that reads like a bound.
+ */
+export const folded = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+export const same = (left: string, right: string): boolean => folded(left) === folded(right);
 export const sameId = (left: AzureId, right: AzureId): boolean => same(azureIdText(left), azureIdText(right));
 export const isOneOf = (list: readonly string[], text: string): boolean => list.some((each) => same(each, text));
 
 /** Whether the one resource is the other or a part of it, as a slot is of its site. */
 export const isWithin = (part: AzureId, whole: AzureId): boolean =>
-  sameId(part, whole) ||
-  azureIdText(part)
-    .toLowerCase()
-    .startsWith(`${azureIdText(whole).toLowerCase()}/`);
+  sameId(part, whole) || folded(azureIdText(part)).startsWith(`${folded(azureIdText(whole))}/`);
 
 const isWord = (segment: string, word: string): boolean => same(segment, word);

@@ -6,13 +6,12 @@
  * Source: Vault 1.19, vault-plugin-auth-azure v0.24.0.
  */
 
-import { sha256Hex } from "../../crypto/digest";
 import { failureOf, PosternError } from "../../model/failures";
 import type { PathAccess } from "../../model/paths";
-import type { AzureAccess, AzureCredential, AzureProofs } from "../../model/ports";
-import { SecretBytes } from "../../model/secret-bytes";
+import type { AzureDefaults, AzureProofs } from "../../model/ports";
+import type { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, RequestContext } from "../../model/types";
-import type { Demand, Gate } from "../gate";
+import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import { isWithin as isInNetwork } from "../networks";
 import type { Projection } from "../projection";
@@ -25,30 +24,21 @@ import {
   judgeProven,
   provenClaims,
 } from "./azure-bounds";
+import type { AzureConfig, AzureConfigChange, SettledConfig } from "./azure-config";
+import { createAzureConfigurations } from "./azure-configurations";
 import { azureIdText, isSubscription, parseAzureId } from "./azure-ids";
-import {
-  type AzureConfig,
-  type AzureConfigChange,
-  AzureConfigDocument,
-  type AzureRole,
-  type AzureRoleChange,
-  AzureRoleDocument,
-  boundOptionsOf,
-  changedAzureRole,
-  changedConfig,
-  cloudOf,
-  secondsOption,
-} from "./azure-role";
+import { type AzureRole, type AzureRoleChange, AzureRoleDocument, audienceWarnings, boundOptionsOf, changedAzureRole } from "./azure-role";
 import { type AzureIdentity, readAzureToken } from "./azure-token";
 import type { IdentityTokens } from "./identity-tokens";
 import { type LoginProgress, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodConfiguration, createMethodRoles, createRoleOperations, type MethodDeps, methodName } from "./method-roles";
+import { createMethodRoles, createRoleOperations, type MethodDeps } from "./method-roles";
 import { leaseBounds, type Mount } from "./mount";
 import type { IssuedToken } from "./token-operations";
 import { parameterWarnings } from "./token-parameters";
 import type { Tokens } from "./tokens";
 
-export type { AzureConfig, AzureConfigChange, AzureRole, AzureRoleChange } from "./azure-role";
+export type { AzureConfig, AzureConfigChange } from "./azure-config";
+export type { AzureRole, AzureRoleChange } from "./azure-role";
 
 export interface AzureLogin {
   readonly mount: Mount;
@@ -83,19 +73,19 @@ export interface AzureMethodDeps extends MethodDeps {
   readonly logins: MethodLogins;
   readonly azure: AzureProofs;
   readonly identityTokens: Pick<IdentityTokens, "prepare" | "token">;
+  readonly defaults: AzureDefaults;
 }
 
 const mountType = "azure";
-const usualTokenSeconds = 3600;
 const groupName = /^[\p{L}\p{N}_().-]{1,90}$/u;
 const machineName = /^[A-Za-z](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$/;
 
 export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
-  const { projection, gate, mounts, tokens, logins, azure, identityTokens } = deps;
+  const { projection, gate, mounts, tokens, logins, azure } = deps;
   const roles = createMethodRoles(deps, mountType, AzureRoleDocument);
   const shared = createRoleOperations(deps, mountType, roles);
   const { demand } = shared;
-  const configurations = createMethodConfiguration(deps, mountType, AzureConfigDocument);
+  const configurations = createAzureConfigurations(deps, mountType);
 
   mounts.onEnd({ afterwards: async (mount) => (mount.type === mountType ? azure.forget(mount.accessor) : undefined) });
   tokens.onRenewal(mountType, (graph, login) => {
@@ -111,45 +101,8 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
     return role.token;
   });
 
-  const ofConfig = (operation: string, access: PathAccess, mount: Mount): Demand => ({
-    operation: `azure.${operation}`,
-    access,
-    about: { resource: configurations.idOf(projection.graph(), mount), authenticator: methodName(mount) },
-  });
-
-  function accessOf(config: AzureConfig, mount: Mount, now: number): AzureAccess {
-    const cloud = cloudOf(config);
-    if (cloud === undefined) throw new PosternError({ code: "internal", what: "a cloud that is none" });
-    const { clientId, clientSecret } = config;
-    return {
-      cloud,
-      tenant: config.tenantId,
-      credential: credentialOf(config, mount, now),
-      // Another secret is another credential, and has to ask for itself.
-      credentialName: `${mount.accessor} ${sha256Hex(JSON.stringify([config.tenantId, clientId, clientSecret, config.identityTokenAudience]))}`,
-      retries: {
-        most: Math.max(0, config.maxRetries),
-        delaySeconds: config.retryDelaySeconds,
-        maxDelaySeconds: config.maxRetryDelaySeconds,
-      },
-      freshSeconds: secondsOption(mount, "arm_fresh_seconds", 60, 300),
-      staleSeconds: secondsOption(mount, "arm_stale_seconds", 0, 86_400),
-    };
-  }
-
-  /** A secret; or tokens of Postern's own, for which there is none; or the identity of the machine that it runs on. */
-  function credentialOf(config: AzureConfig, mount: Mount, now: number): AzureCredential {
-    const { clientId, clientSecret, identityTokenAudience: audience } = config;
-    if (clientSecret !== "") return { by: "secret", clientId, secret: SecretBytes.ofText(clientSecret) };
-    if (audience === "") return { by: "machine" };
-    const ttlSeconds = config.identityTokenTtlSeconds || usualTokenSeconds;
-    return { by: "assertion", clientId, assertion: () => identityTokens.token(mount, { audience, ttlSeconds, now }) };
-  }
-
-  async function verified(jwt: SecretBytes, config: AzureConfig, now: number, progress: LoginProgress): Promise<AzureIdentity> {
-    const cloud = cloudOf(config);
-    if (cloud === undefined) throw new PosternError({ code: "internal", what: "a cloud that is none" });
-    const token = await azure.verify(jwt, { cloud, tenant: config.tenantId }).catch((error: unknown) => {
+  async function verified(jwt: SecretBytes, config: SettledConfig, now: number, progress: LoginProgress): Promise<AzureIdentity> {
+    const token = await azure.verify(jwt, { cloud: config.cloud, tenant: config.tenantId }).catch((error: unknown) => {
       throw unproven(error);
     });
     progress.checks.push(...token.checks);
@@ -177,11 +130,16 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
         const said = assertForm(claims);
         const config = configurations.find(graph, mount);
         if (config === undefined) throw refusedLogin("not_configured", "tenant_id is required");
-        const identity = await verified(jwt, config, now, progress);
-        const resources = azure.resources(accessOf(config, mount, now));
-        const bound = await judgeBounds({ bounds: role, identity, claims: said, options: boundOptionsOf(mount), resources }, progress);
+        const settled = configurations.settled(config);
+        const { identity, bound } = await azure.inTime(async () => {
+          const shown = await verified(jwt, settled, now, progress);
+          const resources = azure.resources(configurations.access(config, mount, now));
+          const question = { bounds: role, identity: shown, claims: said, options: boundOptionsOf(mount), resources };
+          return { identity: shown, bound: await judgeBounds(question, progress) };
+        });
         // What was taken away or changed while Azure was asked is gone.
-        if (configurations.find(projection.graph(), mount) !== config || roles.find(projection.graph(), mount, name) !== role)
+        const present = configurations.find(projection.graph(), mount);
+        if (present === undefined || !isSameTrust(present, config) || roles.find(projection.graph(), mount, name) !== role)
           throw refusedLogin("role_changed", `invalid role name ${JSON.stringify(asked.slice(0, 256))}`);
         const metadata = metadataOf(bindsResources(role) ? judged(identity, said) : provenClaims(identity, said), identity);
         return {
@@ -200,33 +158,9 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
       });
     },
 
-    readConfig: (caller, access, mount) =>
-      gate.release(caller, ofConfig("read_config", access, mount), (graph) => configurations.find(graph, mount)),
-
-    async writeConfig(caller, access, mount, change) {
-      const { now } = caller.context;
-      const exists = (graph: Graph): boolean => configurations.find(graph, mount) !== undefined;
-      await gate.change(caller, { ...ofConfig("write_config", access, mount), exists }, async () => {
-        const wanted = changedConfig(configurations.find(projection.graph(), mount), change);
-        if (wanted.identityTokenAudience !== "") await identityTokens.prepare();
-        await projection.write(mounts.account(projection.graph()), now, (graph) => ({
-          changes: configurations.put(graph, mount, changedConfig(configurations.find(graph, mount), change), now),
-          result: undefined,
-        }));
-      });
-      azure.forget(mount.accessor);
-    },
-
-    async removeConfig(caller, access, mount) {
-      await gate.change(caller, ofConfig("remove_config", access, mount), () =>
-        projection.write(mounts.account(projection.graph()), caller.context.now, (graph) => ({
-          changes: configurations.remove(graph, mount),
-          result: undefined,
-        })),
-      );
-      azure.forget(mount.accessor);
-    },
-
+    readConfig: configurations.read,
+    writeConfig: configurations.write,
+    removeConfig: configurations.remove,
     list: shared.list,
     read: shared.read,
 
@@ -239,12 +173,20 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
           const role = changedAzureRole(roles.find(graph, mount, name), change, boundOptionsOf(mount), (token) => {
             warnings = parameterWarnings(token, leaseBounds(mount));
           });
-          return { changes: roles.put(graph, mount, name, role, now), result: warnings };
+          return {
+            changes: roles.put(graph, mount, name, role, now),
+            result: [...warnings, ...audienceWarnings(role, configurations.audience(graph, mount), boundOptionsOf(mount))],
+          };
         }),
       );
     },
     remove: shared.remove,
   };
+}
+
+/** Whether both believe the same tokens; another secret to ask Azure with makes no difference to what was answered. */
+function isSameTrust(left: AzureConfig, right: AzureConfig): boolean {
+  return left.tenantId === right.tenantId && left.resource === right.resource && left.environment === right.environment;
 }
 
 /** What can be told before anything is verified: whether the names have the form of such names. Nothing else gets into an address of Azure's. */

@@ -1,78 +1,13 @@
-/** What a mount of the method `azure` is set to, and what its roles take. Pure. Source: Vault 1.19, vault-plugin-auth-azure v0.24.0 (path_config.go, path_role.go). */
+/** What roles of the method `azure` take. Pure. Source: Vault 1.19, vault-plugin-auth-azure v0.24.0 (path_role.go). */
 
 import * as v from "valibot";
-import { PosternError } from "../../model/failures";
-import type { AzureCloudName } from "../../model/ports";
-import { type BoundOptions, bindsResources, identityBoundProblem } from "./azure-bounds";
-import { isSubscription } from "./azure-ids";
+import { type BoundOptions, bindsResources, claimsMissingText, identityBoundProblem } from "./azure-bounds";
+import { argument, isOfAzure } from "./azure-config";
 import type { Mount } from "./mount";
 import { changedParameters, noTokenParameters, type TokenParametersChange, TokenParametersDocument } from "./token-parameters";
 
 const text = v.string();
 const texts = v.array(text);
-
-/** As it is kept; the secret is sealed with the rest. Times are in seconds. */
-export const AzureConfigDocument = v.object({
-  tenantId: text,
-  resource: text,
-  environment: text,
-  clientId: text,
-  clientSecret: text,
-  identityTokenAudience: text,
-  identityTokenTtlSeconds: v.number(),
-  rootPasswordTtlSeconds: v.number(),
-  maxRetries: v.number(),
-  retryDelaySeconds: v.number(),
-  maxRetryDelaySeconds: v.number(),
-});
-
-export type AzureConfig = Readonly<v.InferOutput<typeof AzureConfigDocument>>;
-/** What a request changes; absent: it stays. */
-export type AzureConfigChange = Readonly<Partial<AzureConfig>> & { readonly rotatesItself?: boolean };
-
-/** As Azure has it. */
-const longestAudience = 599;
-
-const noConfig: AzureConfig = {
-  tenantId: "",
-  resource: "",
-  environment: "",
-  clientId: "",
-  clientSecret: "",
-  identityTokenAudience: "",
-  identityTokenTtlSeconds: 0,
-  rootPasswordTtlSeconds: 15_768_000,
-  maxRetries: 3,
-  retryDelaySeconds: 4,
-  maxRetryDelaySeconds: 60,
-};
-
-/** Throws `malformed` with the sentence that clients know. What is not sent stays as it was, also where the reference would forget it. */
-export function changedConfig(before: AzureConfig | undefined, { rotatesItself, ...change }: AzureConfigChange): AzureConfig {
-  if (rotatesItself === true)
-    throw argument(
-      "rotation_period",
-      "error registering rotation job: rotation manager capabilities not supported in Vault community edition",
-    );
-  const after = { ...(before ?? noConfig), ...change };
-  if (after.tenantId === "") throw argument("tenant_id", "tenant_id is required");
-  if (!isSubscription(after.tenantId)) throw argument("tenant_id", "tenant_id must be the tenant's id, a GUID");
-  if (after.resource === "") throw argument("resource", "resource is required");
-  if (cloudOf(after) === undefined)
-    throw argument("environment", `err: no cloud configuration matching the name ${JSON.stringify(after.environment.toUpperCase())}`);
-  if (after.clientSecret !== "" && after.identityTokenAudience !== "")
-    throw argument("identity_token_audience", "only one of 'client_secret' or 'identity_token_audience' can be set");
-  if (after.identityTokenAudience.length > longestAudience)
-    throw argument("identity_token_audience", `identity_token_audience is at most ${longestAudience} characters`);
-  if (after.identityTokenAudience !== "" && after.clientId === "") throw argument("client_id", "client_id is required");
-  return after;
-}
-
-const cloudNames: readonly AzureCloudName[] = ["AzurePublicCloud", "AzureUSGovernmentCloud", "AzureChinaCloud"];
-
-export function cloudOf({ environment }: Pick<AzureConfig, "environment">): AzureCloudName | undefined {
-  return environment === "" ? "AzurePublicCloud" : cloudNames.find((name) => name.toLowerCase() === environment.toLowerCase());
-}
 
 /** As it is kept. */
 export const AzureRoleDocument = v.object({
@@ -125,6 +60,14 @@ export function changedAzureRole(
   return role;
 }
 
+/** What the writer of a role should hear about whom tokens are for. `resource`: empty where nothing says. */
+export function audienceWarnings(role: AzureRole, resource: string, { takesClaimless }: BoundOptions): readonly string[] {
+  if (resource === "" || isOfAzure(resource) || !bindsResources(role) || (takesClaimless && role.scaleSets.length === 0)) return [];
+  return [
+    `tokens for ${JSON.stringify(resource)} are not for a service of Azure's own and may not say which resource they were given to: logins as this role are then refused (${claimsMissingText})`,
+  ];
+}
+
 /** What is set at the mount itself: `allow_wildcard_identity`, `require_identity_bounds`, `claimless`. */
 export function boundOptionsOf({ options }: Mount): BoundOptions {
   return {
@@ -132,14 +75,4 @@ export function boundOptionsOf({ options }: Mount): BoundOptions {
     requiresIdentity: options.require_identity_bounds === "true",
     takesClaimless: options.claimless === "system-assigned",
   };
-}
-
-/** Seconds of an option of the mount: what is out of range is as if it were not set. */
-export function secondsOption({ options }: Mount, name: string, usual: number, most: number): number {
-  const value = options[name] ?? "";
-  return /^\d{1,6}$/.test(value) && Number(value) <= most ? Number(value) : usual;
-}
-
-function argument(where: string, says: string): PosternError {
-  return new PosternError({ code: "malformed", where, expected: says, kind: "argument", because: "azure_parameters", says });
 }

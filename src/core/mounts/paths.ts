@@ -1,6 +1,6 @@
 /** Binds what is done by path to what it needs. No logic of its own. */
 
-import type { AzureProofs, Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
+import type { AzureDefaults, AzureProofs, Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, RequestContext } from "../../model/types";
 import { administratorOf } from "../administrator";
@@ -56,11 +56,12 @@ export interface PathsDeps {
   readonly accountName: string | undefined;
   readonly signedTokens: SignedTokens;
   readonly azure: AzureProofs;
+  readonly azureDefaults: AzureDefaults;
   readonly meter: Meter;
 }
 
 export async function createPaths(deps: PathsDeps): Promise<Paths> {
-  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens, azure } = deps;
+  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens, azure, azureDefaults } = deps;
   const documents = createDocuments(store);
   const mounts = createMounts({ projection, gate, documents, random, accountName });
   const policies = createPathPolicies({ projection, gate, documents, mounts });
@@ -96,7 +97,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     tokens: { ...createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }), identify },
     tokenRoles,
     approle: createAppRoleMethod({ ...method, secretIds, random }),
-    azure: createAzureMethod({ ...method, azure, identityTokens }),
+    azure: createAzureMethod({ ...method, azure, identityTokens, defaults: azureDefaults }),
     identityTokens,
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),

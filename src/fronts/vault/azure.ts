@@ -2,6 +2,7 @@
 
 import type { AzureConfig, AzureConfigChange, AzureRole, AzureRoleChange } from "../../core/broker";
 import { PosternError } from "../../model/failures";
+import { isoSeconds } from "../timestamp";
 import type { Call, Engine } from "./engine";
 import { type Fields, fieldsOf, onlySet } from "./fields";
 import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
@@ -94,6 +95,9 @@ function configChange(fields: Fields): AzureConfigChange {
     maxRetries: fields.whole("max_retries"),
     retryDelaySeconds: fields.seconds("retry_delay", "signed"),
     maxRetryDelaySeconds: fields.seconds("max_retry_delay", "signed"),
+    rotationPolicy: fields.text("rotation_policy"),
+    rotationWindowSeconds: fields.seconds("rotation_window"),
+    disablesRotation: fields.flag("disable_automated_rotation"),
     rotatesItself: (fields.text("rotation_schedule") ?? "") !== "" || (fields.seconds("rotation_period") ?? 0) > 0,
   });
 }
@@ -113,11 +117,13 @@ function configShape(config: AzureConfig): object {
     max_retries: config.maxRetries,
     identity_token_audience: config.identityTokenAudience,
     identity_token_ttl: config.identityTokenTtlSeconds,
-    rotation_window: 0,
+    rotation_window: config.rotationWindowSeconds,
+    // Nothing is rotated by itself.
     rotation_period: 0,
     rotation_schedule: "",
-    rotation_policy: "",
-    disable_automated_rotation: false,
+    rotation_policy: config.rotationPolicy,
+    disable_automated_rotation: config.disablesRotation,
+    ...(config.passwordEndsAt === 0 ? {} : { root_password_expiration_date: isoSeconds(config.passwordEndsAt) }),
   };
 }
 

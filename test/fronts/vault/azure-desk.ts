@@ -1,7 +1,7 @@
 /** An Azure for the method `azure`, out of memory: a tenant that signs tokens, and a Resource Manager that knows a few machines. Written apart from the verifier. */
 
 import { createVerifiers } from "../../../src/authenticators/registry";
-import type { HttpAnswer, HttpRequest } from "../../../src/model/ports";
+import type { AzureDefaults, HttpAnswer, HttpRequest } from "../../../src/model/ports";
 import {
   createFakeWeb,
   createLogKeeper,
@@ -91,6 +91,10 @@ export interface AzureDesk {
   readonly secrets: Set<string>;
   /** What it answers in place of what it knows: by path, or `*` for all. */
   readonly instead: Map<string, HttpAnswer>;
+  /** The Resource Manager thinks about what it is asked next until then. */
+  hold(until: Promise<void>): void;
+  /** From now on whatever is under way takes too long. */
+  runOut(): void;
   role(name: string, body: object): Promise<VaultReply>;
   login(jwt: string | undefined, fields?: object, from?: string): Promise<VaultReply>;
 }
@@ -103,7 +107,10 @@ const answer = (status: number, body: unknown, headers: Readonly<Record<string, 
 
 export { answer };
 
-export async function createAzureDesk(options: Readonly<Record<string, string>> = {}): Promise<AzureDesk> {
+export async function createAzureDesk(
+  options: Readonly<Record<string, string>> = {},
+  azureDefaults: AzureDefaults = {},
+): Promise<AzureDesk> {
   const clock = createTestClock();
   const web = createFakeWeb();
   const asked: string[] = [];
@@ -123,14 +130,20 @@ export async function createAzureDesk(options: Readonly<Record<string, string>> 
     const path = request.url.slice(manager.length).split("?")[0] ?? "";
     if (!request.url.startsWith(`${manager}/`)) throw new Error(`nobody is at ${request.url}`);
     asked.push(path);
+    await held;
     if (!/^Bearer arm-token-\d+$/.test(request.headers?.authorization ?? "")) return answer(401, {});
     const found = Object.entries(known).find(([id]) => id.toLowerCase() === path.toLowerCase());
     return instead.get(path) ?? instead.get("*") ?? (found === undefined ? answer(404, {}) : answer(200, found[1]));
   };
   const deps = { http: { ...web, send }, directory: noDirectory, clock, random: seededRandom(5), logger: createLogKeeper() };
   const pause = async (ms: number): Promise<void> => clock.advance(ms);
-  const { azure } = createVerifiers({ ...deps, azure: { pause, machineToken: () => Promise.reject(new Error("no machine")) } });
-  const vault = await createVaultClient({ azure, clock });
+  let held: Promise<void> | undefined;
+  const end = Promise.withResolvers<void>();
+  const within = <Result>(_ms: number, work: Promise<Result>, late: () => never): Promise<Result> =>
+    Promise.race([work, end.promise.then(late)]);
+  const machineToken = () => Promise.reject(new Error("no machine"));
+  const { azure } = createVerifiers({ ...deps, azure: { pause, within, machineToken } });
+  const vault = await createVaultClient({ azure, clock, settings: { azureDefaults } });
   await vault.as("POST", "sys/auth/azure", { body: { type: "azure", options } });
   await vault.as("POST", "auth/azure/config", { body: { tenant_id: tenant, resource, client_id: "app", client_secret: "right" } });
   return {
@@ -141,6 +154,10 @@ export async function createAzureDesk(options: Readonly<Record<string, string>> 
     tokens,
     instead,
     secrets,
+    hold(until) {
+      held = until;
+    },
+    runOut: end.resolve,
     role: (name, body) => vault.as("POST", `auth/azure/role/${name}`, { body }),
     login: (jwt, fields = {}, from) =>
       vault.as("POST", "auth/azure/login", {

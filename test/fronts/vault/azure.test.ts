@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type AzureDesk, createAzureDesk, P1, resource, tenant } from "./azure-desk";
+import type { AzureDefaults } from "../../../src/model/ports";
+import { SecretBytes } from "../../../src/model/secret-bytes";
+import { sp, sub, vm1 } from "./azure-cases";
+import { type AzureDesk, createAzureDesk, P1, resource, S1, tenant, token } from "./azure-desk";
 
 let desk: AzureDesk;
 beforeEach(async () => {
@@ -29,6 +32,19 @@ describe("the configuration of the method azure", () => {
       disable_automated_rotation: false,
     });
     expect(text).not.toContain("right");
+  });
+
+  test("keeps what schedulers of other servers are told, and does nothing of it", async () => {
+    expect((await config({ rotation_policy: "weekly", rotation_window: "1h", disable_automated_rotation: true })).status).toBe(204);
+    const told = { rotation_policy: "weekly", rotation_window: 3600, disable_automated_rotation: true };
+    expect((await desk.vault.as("GET", "auth/azure/config")).body.data).toMatchObject(told);
+    expect((await config({ disable_automated_rotation: "maybe" })).status).toBe(400);
+    expect((await config({ rotation_window: -1 })).status).toBe(400);
+    expect((await desk.vault.as("GET", "auth/azure/config")).body.data).toMatchObject({
+      ...told,
+      rotation_period: 0,
+      rotation_schedule: "",
+    });
   });
 
   test("keeps what is not sent, and is deleted whole", async () => {
@@ -68,6 +84,67 @@ describe("the configuration of the method azure", () => {
   test("knows the clouds in any case", async () => {
     for (const environment of ["azurepubliccloud", "AzureUSGovernmentCloud", "AZURECHINACLOUD", ""])
       expect((await config({ environment })).status).toBe(204);
+  });
+});
+
+describe("what the environment says for a configuration that does not", () => {
+  const environment = {
+    tenantId: tenant,
+    resource,
+    environment: "AzurePublicCloud",
+    clientId: "app",
+    clientSecret: SecretBytes.ofText("right"),
+  };
+  const only = async (body: object, defaults: AzureDefaults = environment): Promise<AzureDesk> => {
+    const made = await createAzureDesk({}, defaults);
+    await made.vault.as("DELETE", "auth/azure/config");
+    expect((await made.vault.as("POST", "auth/azure/config", { body })).status).toBe(204);
+    await made.role("dev-role", { ...sub(S1), ...sp(P1) });
+    return made;
+  };
+
+  test("is enough for a login, and is not told of the configuration", async () => {
+    desk = await only({});
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    const { text, body } = await desk.vault.as("GET", "auth/azure/config");
+    expect(body.data).toMatchObject({ tenant_id: "", resource: "", environment: "", client_id: "" });
+    expect(text).not.toContain("right");
+    expect(JSON.stringify(desk.vault.house.audit)).not.toContain("right");
+  });
+
+  test("stands behind what is configured", async () => {
+    desk = await only({ resource: "https://vault.example/", client_secret: "other" });
+    expect((await desk.login(token("sys"), vm1)).body.errors[0]).toStartWith('oidc: expected audience "https://vault.example/"');
+    desk = await only({ client_secret: "other" });
+    expect((await desk.login(token("sys"), vm1)).status).toBe(502);
+    expect(desk.tokens.map(({ body }) => body)).toMatchObject([{ form: { client_id: "app", client_secret: "other" } }]);
+  });
+
+  test("does not stand in for a configuration that is not there", async () => {
+    desk = await only({});
+    await desk.vault.as("DELETE", "auth/azure/config");
+    expect((await desk.login(token("sys"), vm1)).body.errors).toEqual(["tenant_id is required"]);
+  });
+
+  test("gives no secret to a mount that proves itself without one", async () => {
+    desk = await createAzureDesk({}, environment);
+    await desk.vault.as("POST", "identity/oidc/config", { body: { issuer: "https://postern.example:8200" } });
+    await config({ client_secret: "", identity_token_audience: "api://AzureADTokenExchange" });
+    await desk.role("dev-role", { ...sub(S1), ...sp(P1) });
+    expect((await desk.login(token("sys"), vm1)).status).toBe(200);
+    expect(desk.tokens.map(({ body }) => JSON.stringify(body))).toEqual([expect.not.stringContaining("client_secret")]);
+  });
+
+  test.each<[AzureDefaults, string]>([
+    [{ resource }, "tenant_id is required"],
+    [{ tenantId: tenant }, "resource is required"],
+    [{ tenantId: "contoso.onmicrosoft.com", resource }, "tenant_id must be the tenant's id, a GUID"],
+    [{ tenantId: tenant, resource, environment: "nowhere" }, 'err: no cloud configuration matching the name "NOWHERE"'],
+  ])("is asked for as much as what is written: %j", async (defaults, says) => {
+    desk = await createAzureDesk({}, defaults);
+    await desk.vault.as("DELETE", "auth/azure/config");
+    expect(await config({})).toMatchObject({ status: 400, body: { errors: [says] } });
+    expect((await desk.vault.as("GET", "auth/azure/config")).status).toBe(404);
   });
 });
 
@@ -119,6 +196,20 @@ describe("roles of the method azure", () => {
   test("warn of a maximum that the mount does not allow", async () => {
     const { status, body } = await desk.role("long", { bound_service_principal_ids: P1, token_max_ttl: 9999999 });
     expect([status, body.warnings?.[0]]).toEqual([200, expect.stringContaining("max_ttl is greater than the system or backend mount's")]);
+  });
+
+  test("warn where tokens may not say which resource they are of, and say so again when they do not", async () => {
+    await config({ resource: "api://postern" });
+    const bound = { ...sub(S1), ...sp(P1) };
+    const { status, body } = await desk.role("dev-role", bound);
+    expect([status, body.warnings]).toEqual([200, [expect.stringContaining("xms_az_rid and xms_mirid claims are missing from token")]]);
+    expect((await desk.role("open", sp(P1))).status).toBe(204);
+    expect((await desk.login(token("bare", { aud: "api://postern" }), vm1)).status).toBe(403);
+    expect(desk.vault.house.lastAudit().checks?.at(-1)?.detail).toContain("into tokens for services of its own");
+    const lenient = await createAzureDesk({ claimless: "system-assigned" });
+    await lenient.vault.as("POST", "auth/azure/config", { body: { resource: "api://postern" } });
+    expect((await lenient.role("dev-role", bound)).status).toBe(204);
+    expect((await lenient.role("of-a-set", { bound_scale_sets: "vmss1" })).status).toBe(200);
   });
 
   test("take lists with commas, and null for an empty one", async () => {

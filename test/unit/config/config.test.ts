@@ -44,6 +44,22 @@ describe("the configuration", () => {
     expect(notices).toEqual([]);
   });
 
+  test("takes what Azure's own tools are told by the environment, its secret so that nothing prints it", () => {
+    const environment = {
+      AZURE_TENANT_ID: "11111111-2222-4333-8444-555555555555",
+      AZURE_AD_RESOURCE: "https://management.azure.com/",
+      AZURE_ENVIRONMENT: "",
+      AZURE_CLIENT_ID: "app",
+      AZURE_CLIENT_SECRET: "do not tell",
+    };
+    const loaded = load({ environment });
+    const { clientSecret, ...rest } = loaded.config.azureDefaults;
+    expect(rest).toEqual({ tenantId: environment.AZURE_TENANT_ID, resource: environment.AZURE_AD_RESOURCE, clientId: "app" });
+    expect(Buffer.from(clientSecret?.reveal() ?? "").toString()).toBe("do not tell");
+    expect(Bun.inspect(loaded) + JSON.stringify(loaded)).not.toContain("do not tell");
+    expect(load({ environment: { AZURE_CLIENT_SECRET: "" } }).config.azureDefaults).toEqual({});
+  });
+
   test("is frozen through and through", () => {
     const { config } = load();
     expect(Object.isFrozen(config)).toBe(true);

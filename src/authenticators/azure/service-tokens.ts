@@ -1,25 +1,32 @@
 /**
- * Tokens for Azure's Resource Manager, one for each credential, kept until five minutes before their end. One request is under way for each, whoever waits.
+ * Tokens for services of Azure's, one for each credential and service, kept until five minutes before their end. One request is under way for each, whoever waits.
  *
  * Source: Microsoft identity platform, "OAuth 2.0 client credentials flow" (secret; federated credential).
  */
 
 import * as v from "valibot";
 import { type Failure, failureOf } from "../../model/failures";
-import type { AzureAccess, AzureCredential, HttpAnswer } from "../../model/ports";
-import type { ResourceManagerDeps } from "./resource-manager";
+import type { AzureAccess, AzureCredential, Clock, HttpAnswer, HttpClient, MachineToken } from "../../model/ports";
+import type { CloudAddresses } from "./proofs";
 
 /** Why there is none. `isAway`: nobody could be asked, which says nothing of what they would say. */
-export interface NoArmToken {
+export interface NoServiceToken {
   readonly failure: Failure;
   readonly isAway: boolean;
 }
 
-export interface ArmTokens {
+export interface ServiceTokens {
   /** A failure is `upstream_unavailable`; `because` names what Entra ID said: `invalid_client`. */
-  token(access: AzureAccess): Promise<{ readonly token: string } | NoArmToken>;
+  token(access: AzureAccess, audience: string): Promise<{ readonly token: string } | NoServiceToken>;
   /** By the beginning of the credential's name. */
   forget(credentialName: string): void;
+}
+
+export interface ServiceTokensDeps {
+  readonly http: HttpClient;
+  readonly clock: Clock;
+  readonly machineToken: (audience: string) => Promise<MachineToken>;
+  readonly addressesOf: (cloud: AzureAccess["cloud"]) => CloudAddresses;
 }
 
 interface Held {
@@ -34,15 +41,15 @@ const Granted = v.object({ access_token: v.string(), expires_in: v.union([v.numb
 const Refused = v.object({ error: v.string(), error_codes: v.optional(v.array(v.number())) });
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-export function createArmTokens({ http, clock, machineToken, addressesOf }: ResourceManagerDeps): ArmTokens {
+export function createServiceTokens({ http, clock, machineToken, addressesOf }: ServiceTokensDeps): ServiceTokens {
   const held = new Map<string, Held>();
-  const flights = new Map<string, Promise<Held | NoArmToken>>();
+  const flights = new Map<string, Promise<Held | NoServiceToken>>();
 
-  async function obtain(access: AzureAccess): Promise<Held | NoArmToken> {
+  async function obtain(access: AzureAccess, audience: string): Promise<Held | NoServiceToken> {
     const { credential } = access;
-    if (credential.by === "machine") return ofMachine(addressesOf(access.cloud).resourceManagerAudience);
+    if (credential.by === "machine") return ofMachine(audience);
     try {
-      return await ofApplication(access, credential);
+      return await ofApplication(access, credential, audience);
     } catch (error) {
       const failure = failureOf(error);
       if (failure.code !== "upstream_unavailable") throw error;
@@ -51,7 +58,7 @@ export function createArmTokens({ http, clock, machineToken, addressesOf }: Reso
   }
 
   /** The machine's endpoint is on the machine: what it does not give is refused, however the network is. */
-  async function ofMachine(audience: string): Promise<Held | NoArmToken> {
+  async function ofMachine(audience: string): Promise<Held | NoServiceToken> {
     try {
       const { token, expiresAt } = await machineToken(audience);
       return { token: text(token.reveal()), endsAtMs: clock.monotonicMs() + (expiresAt - clock.now()) };
@@ -65,8 +72,9 @@ export function createArmTokens({ http, clock, machineToken, addressesOf }: Reso
   async function ofApplication(
     access: AzureAccess,
     credential: Exclude<AzureCredential, { readonly by: "machine" }>,
-  ): Promise<Held | NoArmToken> {
-    const { authority, resourceManagerAudience: audience } = addressesOf(access.cloud);
+    audience: string,
+  ): Promise<Held | NoServiceToken> {
+    const { authority } = addressesOf(access.cloud);
     const proof =
       credential.by === "secret"
         ? { client_secret: text(credential.secret.reveal()) }
@@ -83,24 +91,36 @@ export function createArmTokens({ http, clock, machineToken, addressesOf }: Reso
     return { failure, isAway: isAwayStatus(answer.status) };
   }
 
+  function begin(name: string, access: AzureAccess, audience: string): Promise<Held | NoServiceToken> {
+    const flight = obtain(access, audience).then(
+      (fresh) => {
+        // Whoever asked before it was forgotten gets an answer, and nobody after that.
+        if (flights.get(name) === flight && "token" in fresh) held.set(name, fresh);
+        end(name, flight);
+        return fresh;
+      },
+      (error: unknown) => {
+        end(name, flight);
+        throw error;
+      },
+    );
+    flights.set(name, flight);
+    return flight;
+  }
+
+  function end(name: string, flight: Promise<unknown>): void {
+    if (flights.get(name) === flight) flights.delete(name);
+  }
+
   return {
-    async token(access) {
-      const name = access.credentialName;
+    async token(access, audience) {
+      const name = `${access.credentialName} ${audience}`;
       const known = held.get(name);
       if (known !== undefined && known.endsAtMs - reserveMs > clock.monotonicMs()) return known;
-      const flight =
-        flights.get(name) ??
-        obtain(access)
-          .then((fresh) => {
-            if ("token" in fresh) held.set(name, fresh);
-            return fresh;
-          })
-          .finally(() => flights.delete(name));
-      flights.set(name, flight);
-      return await flight;
+      return await (flights.get(name) ?? begin(name, access, audience));
     },
     forget(credentialName) {
-      for (const name of held.keys()) if (name.startsWith(credentialName)) held.delete(name);
+      for (const of of [held, flights]) for (const name of of.keys()) if (name.startsWith(credentialName)) of.delete(name);
     },
   };
 }
