@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { isTarget, type Target, targets } from "./targets";
 
 /** MIT; used when packages are made and part of nothing that is published. Its sum is checked by Go's own database of sums. */
-const nfpm = { module: "github.com/goreleaser/nfpm/v2/cmd/nfpm", version: "v2.48.0" };
+const nfpm = { module: "github.com/goreleaser/nfpm/v2/cmd/nfpm", version: "v2.45.2" };
 
 /** Processors by the names that both package formats know. */
 const packaged: Readonly<Partial<Record<Target, string>>> = { "linux-x64": "amd64", "linux-arm64": "arm64" };

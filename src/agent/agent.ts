@@ -99,7 +99,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   try {
     for (const app of apps) {
       await assertFree(app.app.socket?.path);
-      listeners.push(listenFor(app, notes, deps));
+      listeners.push(await listenFor(app, notes, deps));
     }
     for (const { app } of apps)
       if (app.identityEndpoint !== undefined) listeners.push(lend(app, app.identityEndpoint, { ...deps, identity, trail }));
@@ -172,7 +172,7 @@ async function assertFree(path: string | undefined): Promise<void> {
   throw new PosternError({ code: "conflict", what: `${path} is served by another process`, because: "address_in_use" });
 }
 
-function listenFor({ app, reader, logins, challenges }: RunningApp, notes: Notes, deps: AgentDeps): Listener {
+async function listenFor({ app, reader, logins, challenges }: RunningApp, notes: Notes, deps: AgentDeps): Promise<Listener> {
   const { socket, tcp } = app;
   let port = 0;
   const dressed = fronts.map((front) => {
@@ -187,8 +187,14 @@ function listenFor({ app, reader, logins, challenges }: RunningApp, notes: Notes
     config: { ...localOnly, listen: socket?.path ?? tcp?.listen ?? "" },
   });
   port = listener.port ?? 0;
-  if (socket !== undefined) giveSocket(socket.path, socket);
-  return listener;
+  if (socket === undefined) return listener;
+  try {
+    giveSocket(socket.path, socket);
+    return listener;
+  } catch (error) {
+    await listener.stop();
+    throw error;
+  }
 }
 
 interface LendingDeps extends AgentDeps {

@@ -30,13 +30,17 @@ export function membershipOf(group: string): "root" | "member" | "listed" | "out
   return members.split(",").includes(userInfo().username) ? "listed" : "outside";
 }
 
-/** Gives a socket to whom it is for. It is nobody else's meanwhile: the mode comes last. Throws `malformed` where this process may not. */
+/**
+ * Gives a socket to whom it is for. It is nobody else's meanwhile: the mode admits no more than the group that it then has already, and the owner comes last,
+ * because only an owner, or root, sets a mode. So CAP_CHOWN is enough. Throws `malformed` where this process may not.
+ */
 export function giveSocket(path: string, access: { readonly owner?: string; readonly group?: string; readonly mode: number }): void {
   const owner = access.owner === undefined ? unchanged : userIdOf(access.owner);
   const group = access.group === undefined ? unchanged : groupIdOf(access.group);
   try {
-    if (owner !== unchanged || group !== unchanged) chownSync(path, owner, group);
+    if (group !== unchanged) chownSync(path, unchanged, group);
     chmodSync(path, access.mode);
+    if (owner !== unchanged) chownSync(path, owner, unchanged);
   } catch (cause) {
     throw wrong(path, "a socket this process may give to its owner and group; giving to others takes root or CAP_CHOWN", cause);
   }

@@ -4,7 +4,7 @@
  */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Finding } from "../../src/cli/doctor/finding";
 import { type Installation, installBinary } from "../support/binary";
@@ -187,12 +187,16 @@ ${more.apps ?? socket("a", groupA) + socket("b", groupB)}`;
 }
 
 /** Starts the agent as a user in the Arc agent's group, with a proxy in its environment that leads nowhere. */
-async function startAgent(text: string, groups: readonly number[] = [himdsGroup, groupA, groupB]): Promise<Bun.Subprocess> {
+async function startAgent(
+  text: string,
+  groups: readonly number[] = [himdsGroup, groupA, groupB],
+  capabilities: readonly string[] = [],
+): Promise<Bun.Subprocess> {
   const file = join(home, "agent.toml");
   writeFileSync(file, text, { mode: 0o644 });
   const user = ["setpriv", "--reuid", String(agentUser), "--regid", String(agentUser), "--groups", [agentUser, ...groups].join(",")];
   const proxies = { HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9" };
-  const { child } = await start([...user, installation.binary, "agent", "--config", file], proxies);
+  const { child } = await start([...user, ...capabilities, installation.binary, "agent", "--config", file], proxies);
   agents.push(child);
   return child;
 }
@@ -226,6 +230,37 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 primary");
       expect(readAs(userB, groupB, "a")).toBe(cannotConnect);
       expect(readAs(userA, groupA, "b")).toBe(cannotConnect);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "gives each socket to the user of its app, as its unit starts it: with CAP_CHOWN and nothing else",
+    async () => {
+      const unit = readFileSync("scripts/package/systemd/postern-agent.service", "utf8");
+      expect([unit.match(/^CapabilityBoundingSet=(.*)$/mu)?.[1], unit.match(/^AmbientCapabilities=(.*)$/mu)?.[1]]).toEqual([
+        "CAP_CHOWN",
+        "CAP_CHOWN",
+      ]);
+      const capabilities = ["--bounding-set=-all,+chown", "--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--no-new-privs"];
+      const owned = (name: string, user: number): string =>
+        `[apps.${name}]\nrole = "host/apps/${name}"\nsocket = "${home}/run/${name}.sock"\nowner = ${user}\ngroup = ${user}\n`;
+      await startAgent(configuration({ apps: owned("a", userA) + owned("b", userB) }), [himdsGroup], capabilities);
+      expect(readAs(userA, groupA, "a")).toBe("the password of a 200 primary");
+      expect([readAs(userB, groupB, "a"), readAs(userA, groupA, "b")]).toEqual([cannotConnect, cannotConnect]);
+      const { uid, gid, mode } = statSync(join(home, "run/a.sock"));
+      expect([uid, gid, mode & 0o777]).toEqual([userA, userA, 0o600]);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "ends when it may not give a socket away, and says what that takes",
+    async () => {
+      const app = `[apps.a]\nrole = "host/apps/a"\nsocket = "${home}/run/a.sock"\nowner = ${userA}\n`;
+      const ended = startAgent(configuration({ apps: app }), [himdsGroup]);
+      expect(await ended.catch(String)).toContain("giving to others takes root or CAP_CHOWN");
+      expect(await processes.at(-1)?.exited).toBe(78);
     },
     timeoutMs,
   );

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Nothing is enabled or started: without settings there is nothing to serve. A server that runs already goes on as the new version.
+# Nothing is enabled or started: without settings there is nothing to serve. What runs already goes on as the new version.
 set -eu
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
-systemctl try-restart postern.service || echo "postern: the server did not start again: systemctl status postern" >&2
+for unit in postern postern-agent; do
+  systemctl try-restart "$unit.service" || echo "postern: $unit did not start again: systemctl status $unit" >&2
+done

@@ -3,4 +3,6 @@
 set -eu
 case "${1:-}" in remove | purge | 0) ;; *) exit 0 ;; esac
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
-[ ! -d /var/lib/postern ] || echo "postern: the store in /var/lib/postern was kept" >&2
+for folder in /var/lib/postern /var/lib/postern-agent; do
+  [ ! -d "$folder" ] || echo "postern: what is in $folder was kept" >&2
+done

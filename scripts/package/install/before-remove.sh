@@ -3,4 +3,4 @@
 set -eu
 case "${1:-}" in remove | 0) ;; *) exit 0 ;; esac
 [ -d /run/systemd/system ] || exit 0
-systemctl disable --now postern.service
+systemctl disable --now postern.service postern-agent.service

@@ -43,11 +43,11 @@ The file, by example (durations: 30s, 15m, 24h, 7d):
   [apps.legacy]
   role = "host/apps/legacy"
   listen = "127.0.0.1:8301"                a port, for what cannot use a socket;
-  token_file = "/etc/postern/legacy.token" its content is the API key there; or
+  token_file = "/etc/legacy/postern.token" its content is the API key there; or
   # challenge = { folder = "/run/postern/challenges", group = "legacy" }
   [apps.legacy.identity_endpoint]          this machine's tokens in App Service's shape; off unless configured
   listen = "127.0.0.1:8302"
-  secret_file = "/etc/postern/legacy.identity"
+  secret_file = "/etc/legacy/postern.identity"
   audiences = ["https://vault.azure.net"]  tokens for no other audience are handed out
 
 Example:
