@@ -121,7 +121,7 @@ const onlyHere: readonly OnlyHere[] = [
     thing: "reveal()",
     pattern: /\.reveal\(/,
     where:
-      /^(fronts\/[^/]+\/wire\.ts|store\/(sealing|token-rows|memory-tokens)\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources|mounts\/(documents|secret-ids|keyed-values|tokens|token-[a-z]+|batch-tokens|wrapping|cubbyhole))\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|agent\/local-(caller|copy)\.ts|authenticators\/(azure\/(token-description|service-tokens)|oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
+      /^(fronts\/[^/]+\/wire\.ts|store\/(sealing|token-rows|memory-tokens)\.ts|core\/(login|sessions|credentials|secrets|authenticators|resources|mounts\/(documents|azure-rotation|secret-ids|keyed-values|tokens|token-[a-z]+|batch-tokens|wrapping|cubbyhole))\.ts|keyring\/recovery-key\.ts|crypto\/.*|client\/.*|cli\/.*|server\/dev\.ts|agent\/local-(caller|copy)\.ts|authenticators\/(azure\/(token-description|service-tokens)|oidc\/code-exchange|iam\/signed-request)\.ts|runtime\/directory\.ts)$/,
   },
   { thing: "a class", pattern: /(?<![.\w$])class\s+[A-Z]/, where: /^model\/(failures|secret-bytes)\.ts$/ },
   { thing: "a type assertion", pattern: /(?<![.\w$])as\s+(?!const\b)[\w"'{[(]/, where: /^model\// },

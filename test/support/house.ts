@@ -88,6 +88,8 @@ export interface HouseOptions {
   readonly planPolicy?: (input: PlanInput) => Promise<PlanOutput>;
   /** Wants to know which rows a change touched. */
   readonly rowsChanged?: (event: RowsChanged) => void;
+  /** Another than that of every house, where two share a store. */
+  readonly random?: Random;
   /** Where others tell the time by it too. */
   readonly clock?: TestClock;
 }
@@ -129,7 +131,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     },
     meter: { decision: () => undefined, login: () => undefined },
     clock,
-    random: seededRandom(),
+    random: options.random ?? seededRandom(),
     offload: { run: () => Promise.reject(new Error("nothing is offloaded here")) },
     planPolicy: options.planPolicy ?? (async (input) => planPolicy(input)),
     authenticators: options.authenticators ?? [],

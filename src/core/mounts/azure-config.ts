@@ -61,6 +61,9 @@ export interface SettledConfig {
 /** As Azure has it. */
 const longestAudience = 599;
 
+/** Half a year. */
+export const usualPasswordSeconds = 15_768_000;
+
 const noConfig: AzureConfig = {
   tenantId: "",
   resource: "",
@@ -69,7 +72,7 @@ const noConfig: AzureConfig = {
   clientSecret: "",
   identityTokenAudience: "",
   identityTokenTtlSeconds: 0,
-  rootPasswordTtlSeconds: 15_768_000,
+  rootPasswordTtlSeconds: usualPasswordSeconds,
   maxRetries: 3,
   retryDelaySeconds: 4,
   maxRetryDelaySeconds: 60,

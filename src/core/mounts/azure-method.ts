@@ -8,7 +8,7 @@
 
 import { failureOf, PosternError } from "../../model/failures";
 import type { PathAccess } from "../../model/paths";
-import type { AzureDefaults, AzureProofs } from "../../model/ports";
+import type { AzureDefaults, AzureProofs, Clock, Random } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, RequestContext } from "../../model/types";
 import type { Gate } from "../gate";
@@ -28,6 +28,7 @@ import type { AzureConfig, AzureConfigChange, SettledConfig } from "./azure-conf
 import { createAzureConfigurations } from "./azure-configurations";
 import { azureIdText, isSubscription, parseAzureId } from "./azure-ids";
 import { type AzureRole, type AzureRoleChange, AzureRoleDocument, audienceWarnings, boundOptionsOf, changedAzureRole } from "./azure-role";
+import { createAzureRotation } from "./azure-rotation";
 import { type AzureIdentity, readAzureToken } from "./azure-token";
 import type { IdentityTokens } from "./identity-tokens";
 import { type LoginProgress, type MethodLogins, refusedLogin } from "./method-logins";
@@ -59,6 +60,8 @@ export interface AzureOperations {
   readConfig(caller: Caller, access: PathAccess, mount: Mount): Promise<AzureConfig | undefined>;
   writeConfig(caller: Caller, access: PathAccess, mount: Mount, change: AzureConfigChange): Promise<void>;
   removeConfig(caller: Caller, access: PathAccess, mount: Mount): Promise<void>;
+  /** Has a new secret made for Azure, which takes the place of the old one a minute or so later. Throws `malformed` where there is none to renew. */
+  rotateRoot(caller: Caller, access: PathAccess, mount: Mount): Promise<void>;
   list(caller: Caller, access: PathAccess, mount: Mount): Promise<readonly string[]>;
   read(caller: Caller, access: PathAccess, mount: Mount, name: string): Promise<AzureRole | undefined>;
   /** Makes the role where there is none. Gives what the writer should hear. */
@@ -74,18 +77,26 @@ export interface AzureMethodDeps extends MethodDeps {
   readonly azure: AzureProofs;
   readonly identityTokens: Pick<IdentityTokens, "prepare" | "token">;
   readonly defaults: AzureDefaults;
+  readonly clock: Clock;
+  readonly random: Random;
 }
 
 const mountType = "azure";
 const groupName = /^[\p{L}\p{N}_().-]{1,90}$/u;
 const machineName = /^[A-Za-z](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$/;
 
-export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
+export interface AzureMethod extends AzureOperations {
+  /** Does what is due of rotations that were begun. To be asked now and then, one at a time. */
+  goOn(): Promise<void>;
+}
+
+export function createAzureMethod(deps: AzureMethodDeps): AzureMethod {
   const { projection, gate, mounts, tokens, logins, azure } = deps;
   const roles = createMethodRoles(deps, mountType, AzureRoleDocument);
   const shared = createRoleOperations(deps, mountType, roles);
   const { demand } = shared;
   const configurations = createAzureConfigurations(deps, mountType);
+  const rotation = createAzureRotation({ ...deps, configurations }, mountType);
 
   mounts.onEnd({ afterwards: async (mount) => (mount.type === mountType ? azure.forget(mount.accessor) : undefined) });
   tokens.onRenewal(mountType, (graph, login) => {
@@ -161,6 +172,8 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureOperations {
     readConfig: configurations.read,
     writeConfig: configurations.write,
     removeConfig: configurations.remove,
+    rotateRoot: rotation.begin,
+    goOn: rotation.goOn,
     list: shared.list,
     read: shared.read,
 

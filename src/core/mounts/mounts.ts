@@ -64,6 +64,8 @@ export interface Mounts extends MountOperations {
   /** Whether that account is the one behind the paths. */
   answersFor(graph: Graph, account: AccountName): boolean;
   find(graph: Graph, path: string): Mount | undefined;
+  /** None where there is no account behind the paths. */
+  ofType(graph: Graph, type: string): readonly Mount[];
   /** Registers what must hold for a mount to be made; it throws what does not. */
   onBegin(begin: (graph: Graph, mount: Mount) => void): void;
   /** Registers what goes with a mount. Called once by each noun that keeps something there. */
@@ -155,6 +157,7 @@ export function createMounts({ projection, gate, documents, random, accountName 
     account,
     answersFor: (graph, name) => accountIn(graph) === name,
     find,
+    ofType: (graph, type) => (accountIn(graph) === undefined ? [] : [...all(graph).values()].filter((mount) => mount.type === type)),
     onBegin: (begin) => begins.push(begin),
     onEnd: (end) => ends.push(end),
     at: (path) => find(projection.graph(), path),

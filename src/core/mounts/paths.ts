@@ -34,7 +34,7 @@ export interface Paths extends PathOperations {
   readonly keeping: KeyedPlaces["keeping"];
   /** A token with every right, for the operator on the machine. `ttlSeconds` 0: it never ends. */
   createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
-  /** Lets go of tokens and secret-ids that have ended, and of their space. To be asked now and then; others are served in between. */
+  /** Lets go of tokens and secret-ids that have ended, and of their space, and does what else is due. To be asked now and then; others are served in between. */
   tidy(): Promise<void>;
 }
 
@@ -76,6 +76,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   const note = createRefusalNotes({ gate, meter, clock }, "token.verify");
   const identityTokens = createIdentityTokens({ projection, gate, mounts, documents, keyring });
   const method = { projection, gate, documents, mounts, tokens, logins };
+  const azureMethod = createAzureMethod({ ...method, azure, identityTokens, defaults: azureDefaults, clock, random });
 
   /** Whoever shows what is no token, or a token from where it does not count, leaves a line. */
   function identify(token: SecretBytes | undefined, context: RequestContext): Caller | Promise<Caller> {
@@ -97,7 +98,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     tokens: { ...createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }), identify },
     tokenRoles,
     approle: createAppRoleMethod({ ...method, secretIds, random }),
-    azure: createAzureMethod({ ...method, azure, identityTokens, defaults: azureDefaults }),
+    azure: azureMethod,
     identityTokens,
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),
@@ -109,6 +110,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
       while (await ledger.sweep(clock.now())) await nextTurn();
       await secretIds.tidy(clock.now());
       await store.tokens.tidy();
+      await azureMethod.goOn();
     },
     async createRootToken(ttlSeconds, context) {
       const account = mounts.account(projection.graph());

@@ -15,6 +15,7 @@ export const azure: Engine = {
   routes: [
     { path: "login", open: true, write: login },
     { path: "config", read: readConfig, write: writeConfig, delete: removeConfig },
+    { path: "rotate-root", write: rotateRoot },
     { path: "role", list },
     { path: "role/:name", read, write, delete: remove },
   ],
@@ -56,6 +57,12 @@ async function writeConfig(call: Call): Promise<Answer> {
 
 async function removeConfig(call: Call): Promise<Answer> {
   await call.broker.paths.azure.removeConfig(call.caller(), call.access(), call.mount);
+  return {};
+}
+
+async function rotateRoot(call: Call): Promise<Answer> {
+  const body = await call.body();
+  await call.broker.paths.azure.rotateRoot(call.caller(), call.access(body), call.mount);
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 import { createVerifiers } from "../../../src/authenticators/registry";
 import type { AzureDefaults, HttpAnswer, HttpRequest } from "../../../src/model/ports";
+import { createFactsOnlyStore } from "../../support/facts-only-store";
 import {
   createFakeWeb,
   createLogKeeper,
@@ -13,6 +14,7 @@ import {
   signToken,
 } from "../../support/fake-issuer";
 import { createTestClock, seededRandom, startOfTime, type TestClock } from "../../support/house";
+import { createFakeGraph, type FakeGraph } from "./azure-graph";
 import { createVaultClient, type VaultClient, type VaultReply } from "./client";
 
 export const tenant = "11111111-2222-4333-8444-555555555555";
@@ -87,8 +89,10 @@ export interface AzureDesk {
   readonly asked: string[];
   /** How often a token for it was asked for. */
   readonly tokens: HttpRequest[];
-  /** Secrets of the application that Entra ID takes. */
-  readonly secrets: Set<string>;
+  /** The directory, whose passwords of the application are what Entra ID takes. */
+  readonly graph: FakeGraph;
+  /** The same installation started again, as after a crash: what was kept is there, and what was only remembered is not. */
+  restarted(): Promise<VaultClient>;
   /** What it answers in place of what it knows: by path, or `*` for all. */
   readonly instead: Map<string, HttpAnswer>;
   /** The Resource Manager thinks about what it is asked next until then. */
@@ -116,17 +120,20 @@ export async function createAzureDesk(
   const asked: string[] = [];
   const tokens: HttpRequest[] = [];
   const instead = new Map<string, HttpAnswer>();
-  const secrets = new Set(["right"]);
+  const graph = createFakeGraph(answer);
+  const store = createFactsOnlyStore();
   web.pages.set(`${authority}/${tenant}/.well-known/openid-configuration`, { issuer, jwks_uri: `${authority}/${tenant}/discovery/keys` });
   web.pages.set(`${authority}/${tenant}/discovery/keys`, { keys: [jwkOf(signingKey(0))] });
   const send = async (request: HttpRequest): Promise<HttpAnswer> => {
     if (request.url === `${authority}/${tenant}/oauth2/v2.0/token`) {
       tokens.push(request);
       const form = request.body !== undefined && "form" in request.body ? request.body.form : {};
-      return secrets.has(form.client_secret ?? "") || form.client_assertion !== undefined
-        ? answer(200, { access_token: `arm-token-${tokens.length}`, expires_in: 3599 })
+      const service = form.scope === "https://graph.microsoft.com/.default" ? "graph" : "arm";
+      return graph.takes(form.client_secret ?? "") || form.client_assertion !== undefined
+        ? answer(200, { access_token: `${service}-token-${tokens.length}`, expires_in: 3599 })
         : answer(401, { error: "invalid_client", error_codes: [7000215], error_description: "the secret was wrong" });
     }
+    if (/^Bearer graph-token-\d+$/.test(request.headers?.authorization ?? "")) return graph.send(request);
     const path = request.url.slice(manager.length).split("?")[0] ?? "";
     if (!request.url.startsWith(`${manager}/`)) throw new Error(`nobody is at ${request.url}`);
     asked.push(path);
@@ -135,15 +142,21 @@ export async function createAzureDesk(
     const found = Object.entries(known).find(([id]) => id.toLowerCase() === path.toLowerCase());
     return instead.get(path) ?? instead.get("*") ?? (found === undefined ? answer(404, {}) : answer(200, found[1]));
   };
-  const deps = { http: { ...web, send }, directory: noDirectory, clock, random: seededRandom(5), logger: createLogKeeper() };
+  const deps = { http: { ...web, send }, directory: noDirectory, clock, logger: createLogKeeper() };
   const pause = async (ms: number): Promise<void> => clock.advance(ms);
   let held: Promise<void> | undefined;
   const end = Promise.withResolvers<void>();
   const within = <Result>(_ms: number, work: Promise<Result>, late: () => never): Promise<Result> =>
     Promise.race([work, end.promise.then(late)]);
   const machineToken = () => Promise.reject(new Error("no machine"));
-  const { azure } = createVerifiers({ ...deps, azure: { pause, within, machineToken } });
-  const vault = await createVaultClient({ azure, clock, settings: { azureDefaults } });
+  let starts = 0;
+  const open = async (): Promise<VaultClient> => {
+    starts += 1;
+    const random = seededRandom(starts);
+    const { azure } = createVerifiers({ ...deps, random, azure: { pause, within, machineToken } });
+    return createVaultClient({ azure, clock, store, random, settings: { azureDefaults } });
+  };
+  const vault = await open();
   await vault.as("POST", "sys/auth/azure", { body: { type: "azure", options } });
   await vault.as("POST", "auth/azure/config", { body: { tenant_id: tenant, resource, client_id: "app", client_secret: "right" } });
   return {
@@ -153,7 +166,8 @@ export async function createAzureDesk(
     asked,
     tokens,
     instead,
-    secrets,
+    graph,
+    restarted: open,
     hold(until) {
       held = until;
     },

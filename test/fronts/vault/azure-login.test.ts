@@ -134,7 +134,7 @@ describe("what Azure answers", () => {
     await patient.role("dev-role", { ...sub(S1), ...sp(P1) });
     expect((await patient.login(token("sys"), vm1)).status).toBe(200);
     patient.clock.advance(3600_000);
-    patient.secrets.delete("right");
+    patient.graph.passwords.clear();
     expect((await patient.login(token("sys"), vm1)).body.errors).toEqual([
       "unable to retrieve virtual machine metadata: invalid_client_AADSTS7000215",
     ]);
