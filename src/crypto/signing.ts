@@ -148,6 +148,19 @@ export function verifyJws(token: string, pair: KeyPair, method: "RS256" | "ES256
   return verifyBytes(digest, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url"));
 }
 
+/** Whether the token's RS256 signature is by this public key (a JWK). Looks at no header or claim; what is no such key verifies nothing. */
+export function verifyWithJwk(token: string, jwk: object): boolean {
+  const [header, payload, signature, ...rest] = token.split(".");
+  if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) return false;
+  try {
+    const key = createPublicKey({ key: { ...jwk }, format: "jwk" });
+    if (keyTypeOf(key) !== "rsa") return false;
+    return verifyBytes("sha256", Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url"));
+  } catch {
+    return false;
+  }
+}
+
 function signatureOf(data: Uint8Array, key: JwsKey): Uint8Array {
   if (key.method === "none") return new Uint8Array();
   if (key.method === "HS256") return createHmac("sha256", key.secret).update(data).digest();

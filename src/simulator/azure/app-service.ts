@@ -4,13 +4,11 @@
  * Source: "How to use managed identities for App Service and Azure Functions", REST endpoint reference.
  */
 
-import type { Machine } from "./cloud";
 import { type Call, type EndpointOptions, json } from "./endpoint";
 import type { MachineRoute } from "./imds";
 import { type ManagedIdentitySource, readSelector, repeatedParameter } from "./managed-identity";
 
 export interface AppServiceDeps {
-  readonly machine: Machine;
   readonly identities: ManagedIdentitySource;
   /** The value of `IDENTITY_HEADER`. */
   readonly identityHeader: string;

@@ -74,7 +74,7 @@ export function createArc(deps: ArcDeps): Pick<EndpointOptions<MachineRoute>, "r
   async function answer(route: MachineRoute, call: Call): Promise<Response> {
     const problem = metadataProblem(call);
     if (problem !== undefined) return problem;
-    if (route === "instance") return answerInstanceMetadata(deps.machine, call);
+    if (route === "instance") return answerInstanceMetadata(deps.machine(), call);
     if (call.path !== tokenPath) return json(404, { error: "not_found" });
     const resource = call.query.get("resource");
     if (!/^\d{4}-\d{2}-\d{2}$/.test(call.query.get("api-version") ?? "")) return invalidRequest("api-version is missing or malformed");

@@ -11,10 +11,14 @@ export type MachineKind =
   | "container-instance"
   | "aks-cluster";
 
-/** A workload's own token that an identity trusts instead of a secret. */
+/** Somebody else's token that an identity trusts instead of a secret. */
 export interface FederatedCredential {
   /** `system:serviceaccount:shop:web` */
   readonly subject: string;
+  /** Whose keys are asked for: `https://postern.example.com/v1/identity/oidc/plugins`. Default: the simulated cluster. */
+  readonly issuer?: string;
+  /** Default `api://AzureADTokenExchange`. */
+  readonly audience?: string;
 }
 
 export interface IdentityDescription {
@@ -61,7 +65,9 @@ export interface MachineDescription {
   readonly tenant?: string;
   readonly subscription?: string;
   readonly resourceGroup?: string;
-  /** The resource's own name. Default: `name`. */
+  /** As Resource Manager writes it. Default `westeurope`. */
+  readonly location?: string;
+  /** The resource's own name; of a member of a scale set, the set's. Default: `name`. */
   readonly resourceName?: string;
   /** A deployment slot of an App Service or Function. */
   readonly slot?: string;
@@ -73,6 +79,12 @@ export interface MachineDescription {
   readonly port?: number;
 }
 
+/** The role Reader, for an identity or application: on a resource group, or on everything. */
+export interface ReaderDescription {
+  readonly principal: string;
+  readonly resourceGroup?: string;
+}
+
 export interface CloudDescription {
   /** At least one. The first is the default of everything else. */
   readonly tenants: readonly { readonly name: string; readonly id?: string }[];
@@ -80,4 +92,6 @@ export interface CloudDescription {
   readonly identities?: readonly UserAssignedDescription[];
   readonly applications?: readonly ApplicationDescription[];
   readonly machines: readonly MachineDescription[];
+  /** Who may ask Resource Manager. Default: nobody. */
+  readonly readers?: readonly ReaderDescription[];
 }

@@ -47,6 +47,7 @@ export interface Machine {
   /** As tokens spell it: `/subscriptions/…/resourcegroups/…/providers/…`. */
   readonly resourceId: string;
   readonly vmId: string;
+  readonly location: string;
   /** The scale set it is an instance of, else empty. */
   readonly scaleSet: string;
   readonly systemAssigned?: Principal;
@@ -70,6 +71,8 @@ export interface Cloud {
   readonly audiences: readonly Audience[];
   readonly principals: readonly Principal[];
   readonly machines: readonly Machine[];
+  /** By object id, as Azure assigns roles: whoever comes after somebody of the same name has none. */
+  readonly readers: readonly { readonly oid: string; readonly resourceGroup?: string }[];
 }
 
 const resourceTypes: { readonly [K in MachineKind]: string } = {
@@ -95,11 +98,13 @@ export function buildCloud(description: CloudDescription, random: Random): Cloud
   const applications = (description.applications ?? []).map((application) => buildApplication(context, application));
   const machines = description.machines.map((machine) => buildMachine(context, machine, identities));
   const systemAssigned = machines.flatMap((machine) => machine.systemAssigned ?? []);
+  const principals = [...identities, ...applications, ...systemAssigned];
   const cloud: Cloud = {
     tenants,
     audiences: description.audiences.map((audience) => buildAudience(context, audience)),
-    principals: [...identities, ...applications, ...systemAssigned],
+    principals,
     machines,
+    readers: (description.readers ?? []).map(({ principal, ...scope }) => ({ oid: named(principals, principal).oid, ...scope })),
   };
   refuseRepeated("tenants", cloud.tenants);
   refuseRepeated("machines", cloud.machines);
@@ -172,13 +177,19 @@ function buildMachine(context: Context, description: MachineDescription, identit
     resourceName,
     resourceId,
     vmId: guid(context.random),
+    location: description.location ?? "westeurope",
     scaleSet: isFlexible || description.kind === "vmss-uniform" ? baseName : "",
     userAssigned,
     port: description.port ?? 0,
   };
-  if (!(description.systemAssigned ?? userAssigned.length === 0)) return machine;
-  const identity = buildPrincipal(context, { name: description.name, tenant: tenant.name }, "system-assigned");
-  return { ...machine, systemAssigned: { ...identity, mirid: resourceId } };
+  return (description.systemAssigned ?? userAssigned.length === 0) ? withOwnIdentity(machine, context.random) : machine;
+}
+
+/** The machine with a system-assigned identity that nobody had before. */
+export function withOwnIdentity(machine: Machine, random: Random): Machine {
+  const context = { random, tenants: [machine.tenant] as const, defaultSubscription: machine.subscriptionId };
+  const identity = buildPrincipal(context, { name: machine.name, tenant: machine.tenant.name }, "system-assigned");
+  return { ...machine, systemAssigned: { ...identity, mirid: machine.resourceId } };
 }
 
 function buildAudience(context: Context, description: AudienceDescription): Audience {
@@ -199,7 +210,7 @@ function tenantOf(context: Context, name: string | undefined): Tenant {
 }
 
 /** Tokens write `resourcegroups`, where Azure Resource Manager writes `resourceGroups`. */
-function armId(subscription: string, resourceGroup: string, typeAndName: string): string {
+export function armId(subscription: string, resourceGroup: string, typeAndName: string): string {
   return `/subscriptions/${subscription}/resourcegroups/${resourceGroup}/providers/${typeAndName}`;
 }
 

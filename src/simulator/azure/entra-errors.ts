@@ -58,6 +58,13 @@ const refusals = {
     700213,
     () => "No matching federated identity record found for presented assertion subject.",
   ),
+  assertion_signature: refusal(
+    401,
+    "invalid_client",
+    700027,
+    () => "Client assertion contains an invalid signature. [Reason - The key was not found.]",
+  ),
+  issuer_unreachable: refusal(400, "invalid_request", 50166, () => "Request to External OIDC endpoint failed."),
   assertion_expired: refusal(401, "invalid_client", 700024, () => "Client assertion is not within its valid time range."),
   scope: refusal(
     400,

@@ -8,8 +8,10 @@ import type { IssuedCertificate } from "../../crypto/certificate";
 import type { Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
 import type { Cloud } from "./cloud";
+import type { Directory } from "./directory";
 import { type Call, type Endpoint, type EndpointControls, json, serveEndpoint } from "./endpoint";
 import { entraError } from "./entra-errors";
+import type { ExternalIssuers } from "./external-issuers";
 import type { SigningKeys } from "./signing-keys";
 import { answerTokenRequest, type Issue, type TrustedCluster } from "./token-endpoint";
 import type { IssuerNames, TokenVersion } from "./tokens";
@@ -25,7 +27,9 @@ export interface Entra extends EndpointControls<EntraRoute> {
 }
 
 export interface EntraDeps {
-  readonly cloud: Cloud;
+  cloud(): Cloud;
+  readonly directory: Directory;
+  readonly external: ExternalIssuers;
   readonly keys: SigningKeys;
   readonly random: Random;
   readonly issuers: IssuerNames;
@@ -70,7 +74,7 @@ export function serveEntra(deps: EntraDeps): Endpoint<EntraRoute> {
 async function answer(deps: EntraDeps, origin: string, call: Call): Promise<Response> {
   const target = targetOf(call.path);
   if (target === undefined) return json(404, { error: "not_found" });
-  const isKnown = anyTenant.has(target.tenant) || deps.cloud.tenants.some((tenant) => tenant.id === target.tenant);
+  const isKnown = anyTenant.has(target.tenant) || deps.cloud().tenants.some((tenant) => tenant.id === target.tenant);
   if (!isKnown) return entraError(deps, "unknown_tenant", target.tenant);
   if (target.document === "token") return answerTokenRequest({ ...deps, version: target.version, tenantId: target.tenant }, call);
   if (call.method !== "GET" && call.method !== "HEAD") return json(405, { error: "method_not_allowed" });

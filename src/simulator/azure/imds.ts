@@ -17,7 +17,7 @@ import { type MachineBehaviour, type ManagedIdentitySource, readSelector, repeat
 export type MachineRoute = "probe" | "challenge" | "token" | "instance" | "other";
 
 export interface ImdsDeps {
-  readonly machine: Machine;
+  machine(): Machine;
   readonly identities: ManagedIdentitySource;
   behaviour(): MachineBehaviour;
   now(): Instant;
@@ -89,7 +89,7 @@ export function tokenBody(
 function answer(deps: ImdsDeps, route: MachineRoute, call: Call): Response {
   const problem = metadataProblem(call);
   if (problem !== undefined) return problem;
-  if (route === "instance") return answerInstanceMetadata(deps.machine, call);
+  if (route === "instance") return answerInstanceMetadata(deps.machine(), call);
   if (call.path !== tokenPath)
     return json(call.path.startsWith("/metadata/identity") ? 401 : 404, { error: "unknown_source", error_description: "Unknown path" });
   const version = call.query.get("api-version");

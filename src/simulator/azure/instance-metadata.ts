@@ -45,7 +45,7 @@ function instanceDocument(machine: Machine): Element {
   const scaleSetId = machine.kind === "vmss-flexible" ? `${scaleSetPrefix(machine)}${machine.scaleSet}` : "";
   const compute = {
     azEnvironment: "AzurePublicCloud",
-    location: "westeurope",
+    location: machine.location,
     name: machine.kind === "vmss-uniform" ? `${machine.resourceName}_0` : machine.resourceName,
     osType: "Linux",
     provider: machine.resourceId.split("/providers/")[1]?.split("/")[0] ?? "",

@@ -47,7 +47,7 @@ export interface SimulatedMachine extends EndpointControls<MachineRoute> {
 }
 
 export interface MachineDeps {
-  readonly cloud: Cloud;
+  cloud(): Cloud;
   readonly random: Random;
   readonly folder: TokensFolder;
   readonly issue: ManagedIdentityDeps["issue"];
@@ -73,21 +73,36 @@ const dialects: { readonly [K in MachineKind]: "imds" | "arc" | "app-service" | 
 /** Starts the machine's endpoint. */
 export function startMachine(deps: MachineDeps, machine: Machine): SimulatedMachine & { close(): Promise<void> } {
   let behaviour = defaultBehaviour;
+  let last = machine;
+  // One that was removed still knows what it was.
+  const current = (): Machine => {
+    last = deps.cloud().machines.find(({ name }) => name === machine.name) ?? last;
+    return last;
+  };
   const identityHeader = opaque(deps.random, 16);
-  const endpoint = startEndpoint(deps, machine, identityHeader, () => behaviour);
-  const identities = principalsOf(machine).map((principal) => simulatedIdentity(principal, machine));
+  const endpoint = startEndpoint(deps, machine, current, { identityHeader, behaviour: () => behaviour });
   return {
     ...endpoint,
     name: machine.name,
     kind: machine.kind,
     tenantId: machine.tenant.id,
-    subscriptionId: machine.subscriptionId,
-    resourceGroup: machine.resourceGroup,
-    resourceId: machine.resourceId,
-    vmId: machine.vmId,
-    identities,
+    get subscriptionId() {
+      return current().subscriptionId;
+    },
+    get resourceGroup() {
+      return current().resourceGroup;
+    },
+    get resourceId() {
+      return current().resourceId;
+    },
+    get vmId() {
+      return current().vmId;
+    },
+    get identities() {
+      return principalsOf(current()).map((principal) => simulatedIdentity(principal, current()));
+    },
     environment: environmentOf(machine, endpoint.url, identityHeader),
-    identity: (name) => simulatedIdentity(identityOf(machine, name), machine),
+    identity: (name) => simulatedIdentity(identityOf(current(), name), current()),
     configure: (change) => {
       behaviour = { ...behaviour, ...change };
     },
@@ -124,21 +139,21 @@ function principalsOf(machine: Machine): readonly Principal[] {
 
 function startEndpoint(
   deps: MachineDeps,
-  machine: Machine,
-  identityHeader: string,
-  behaviour: () => MachineBehaviour,
+  { kind, port, name }: Machine,
+  machine: () => Machine,
+  { identityHeader, behaviour }: { readonly identityHeader: string; readonly behaviour: () => MachineBehaviour },
 ): Endpoint<MachineRoute> {
   const identities = createManagedIdentitySource({ ...deps, machine, behaviour });
-  const where = { host: deps.host, port: machine.port, allowNonLoopback: deps.allowNonLoopback };
-  switch (dialects[machine.kind]) {
+  const where = { host: deps.host, port, allowNonLoopback: deps.allowNonLoopback };
+  switch (dialects[kind]) {
     case "imds":
       return serveEndpoint<MachineRoute>({ ...where, ...createImds({ ...deps, machine, identities, behaviour }) });
     case "arc":
       return serveEndpoint<MachineRoute>({ ...where, ...createArc({ ...deps, machine, identities, behaviour }) });
     case "app-service":
-      return serveEndpoint<MachineRoute>({ ...where, ...createAppService({ machine, identities, identityHeader }) });
+      return serveEndpoint<MachineRoute>({ ...where, ...createAppService({ identities, identityHeader }) });
     case "none":
-      return silentEndpoint(machine);
+      return silentEndpoint(name);
   }
 }
 
@@ -155,11 +170,11 @@ function environmentOf(machine: Machine, url: string, identityHeader: string): R
   }
 }
 
-function silentEndpoint(machine: Machine): Endpoint<MachineRoute> {
+function silentEndpoint(name: string): Endpoint<MachineRoute> {
   return {
     url: "",
     fault: () => {
-      throw new PosternError({ code: "unsupported", what: `an endpoint of ${machine.name}`, kind: "feature" });
+      throw new PosternError({ code: "unsupported", what: `an endpoint of ${name}`, kind: "feature" });
     },
     clearFaults: () => {},
     requests: () => 0,

@@ -51,8 +51,9 @@ export interface ManagedIdentitySource {
 }
 
 export interface ManagedIdentityDeps {
-  readonly cloud: Cloud;
-  readonly machine: Machine;
+  cloud(): Cloud;
+  /** As it is now. */
+  machine(): Machine;
   readonly issue: (grant: Parameters<Issue>[0] & { readonly hostResourceId?: string }) => string;
   behaviour(): MachineBehaviour;
   now(): Instant;
@@ -62,7 +63,7 @@ export function createManagedIdentitySource(deps: ManagedIdentityDeps): ManagedI
   const cache = new Map<string, TokenGrant>();
 
   function fresh(principal: Principal, resource: string): TokenGrant | GrantRefusal {
-    const audience = findAudience(deps.cloud, resource);
+    const audience = findAudience(deps.cloud(), resource);
     if (audience === undefined) {
       const { error, description } = refusalText("unknown_audience", resource);
       return { error: error === "invalid_resource" ? error : "invalid_request", description };
@@ -70,7 +71,7 @@ export function createManagedIdentitySource(deps: ManagedIdentityDeps): ManagedI
     if (isRefusedAssignment(audience, principal)) {
       return { error: "unauthorized_client", description: refusalText("not_assigned", principal.clientId).description };
     }
-    const host = principal.kind === "user-assigned" ? { hostResourceId: deps.machine.resourceId } : {};
+    const host = principal.kind === "user-assigned" ? { hostResourceId: deps.machine().resourceId } : {};
     const now = deps.now();
     const accessToken = deps.issue({ principal, audience, requested: resource, clientAuthentication: "2", now, ...host });
     const notBefore = Math.floor(now / 1000);
@@ -79,7 +80,7 @@ export function createManagedIdentitySource(deps: ManagedIdentityDeps): ManagedI
 
   return {
     grant: (selector, resource) => {
-      const principal = selectIdentity(deps.machine, selector);
+      const principal = selectIdentity(deps.machine(), selector);
       if ("error" in principal) return principal;
       const key = `${principal.oid} ${resource}`;
       const kept = deps.behaviour().tokenCache ? cache.get(key) : undefined;

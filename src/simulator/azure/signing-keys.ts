@@ -23,6 +23,8 @@ export interface SigningKey {
 export interface SigningKeys {
   /** Throws `not_found` for `retired` before any rotation. */
   key(choice: KeyChoice): SigningKey;
+  /** What verifies the tokens of now: next, current, and the one that the last scheduled rotation replaced. */
+  published(): readonly SigningKey[];
   /** The published set. `issuer` is what version 2 says each key is for: `https://…/{tenantid}/v2.0`. */
   publicSet(version: 1 | 2, issuers: { readonly template: string; readonly foreign: string }): { readonly keys: readonly object[] };
   /**
@@ -50,10 +52,13 @@ export async function createSigningKeys(now: Instant, given: readonly KeyPair[])
     return retired.key;
   }
 
+  const published = (): readonly SigningKey[] => (retired?.isPublished === true ? [next, retired.key, current] : [next, current]);
+
   return {
     key: choose,
+    published,
     publicSet: (version, issuers) => {
-      const active = retired?.isPublished === true ? [next, retired.key, current] : [next, current];
+      const active = published();
       if (version === 1) return { keys: active.map((key) => publicEntry(key, {})) };
       return {
         keys: [publicEntry(foreign, { issuer: issuers.foreign }), ...active.map((key) => publicEntry(key, { issuer: issuers.template }))],

@@ -1,5 +1,5 @@
 /**
- * A small Azure on loopback, for development and tests: Entra ID over HTTPS, and the token endpoints of virtual machines, scale sets, Arc servers,
+ * A small Azure on loopback, for development and tests: Entra ID, Resource Manager and Microsoft Graph over HTTPS, and the token endpoints of virtual machines, scale sets, Arc servers,
  * App Services and the rest. Unmodified Azure SDKs get their tokens here.
  *
  * Nothing of it is Azure's: every token carries `"xms_sim":"1"`, and it listens on loopback alone. It shares no
@@ -10,15 +10,20 @@
 import { createAuthority } from "../../crypto/certificate";
 import type { KeyPair } from "../../crypto/signing";
 import { PosternError } from "../../model/failures";
-import type { Clock, Random } from "../../model/ports";
+import type { Clock, HttpClient, Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
 import { type Audience, buildCloud, type Cloud, findAudience, named, type Tenant } from "./cloud";
-import type { CloudDescription } from "./cloud-description";
+import { type CloudChanges, createLiveCloud } from "./cloud-changes";
+import type { CloudDescription, FederatedCredential } from "./cloud-description";
 import { type Cluster, createCluster } from "./cluster";
+import { createDirectory } from "./directory";
 import type { Endpoint } from "./endpoint";
 import { type Entra, type EntraRoute, serveEntra } from "./entra";
+import { createExternalIssuers } from "./external-issuers";
+import { type Graph, serveGraph } from "./graph";
 import { identityOf, type SimulatedIdentity, type SimulatedMachine, simulatedIdentity, startMachine } from "./machine";
 import { type MintRequest, mintToken, type ResolvedMintRequest, type TokenFlaw, tokenFlaws } from "./mint";
+import { type ResourceManager, serveResourceManager } from "./resource-manager";
 import { createSigningKeys, type SigningKeys } from "./signing-keys";
 import { standardCloud } from "./standard-cloud";
 import { claimsFor, type IssuerNames, signToken, type TokenRequest } from "./tokens";
@@ -47,6 +52,11 @@ export interface AzureSimulatorOptions {
   readonly allowNonLoopback?: boolean;
   /** Where Entra ID listens. Default: any free port. Machines have ports of their own in the cloud's description. */
   readonly entraPort?: number;
+  /** The same for Resource Manager and for Microsoft Graph. */
+  readonly resourceManagerPort?: number;
+  readonly graphPort?: number;
+  /** How Entra ID asks issuers outside for their keys. Default: none can be reached, and only the cluster's tokens are exchanged. */
+  readonly http?: HttpClient;
   /**
    * Where Arc's challenge files go. Default: a fresh folder. SDKs accept `/var/opt/azcmagent/tokens` alone; it must then be empty or absent, as on a machine
    * without the real agent, and is removed again when it was absent.
@@ -75,6 +85,10 @@ export interface AzureSimulator {
   /** The authority that signed Entra's certificate, for `NODE_EXTRA_CA_CERTS`, `tls.ca` and their like. */
   readonly caPem: string;
   readonly entra: Entra;
+  readonly resourceManager: ResourceManager;
+  readonly graph: Graph;
+  /** What may happen to the cloud. */
+  readonly changes: CloudChanges;
   readonly clock: SimulatedClock;
   readonly cluster: Cluster;
   readonly machines: readonly SimulatedMachine[];
@@ -85,6 +99,10 @@ export interface AzureSimulator {
   machine(name: string): SimulatedMachine;
   /** A user-assigned identity or an application, apart from any machine. */
   identity(name: string): SimulatedIdentity;
+  /** Has a user-assigned identity or an application trust somebody's tokens. Throws `not_found`, and `unsupported` for a system-assigned one. */
+  federate(identity: string, credential: FederatedCredential): void;
+  /** The passwords of an application that count now. */
+  secretsOf(application: string): readonly string[];
   /** The application id of an audience: the `aud` of its version 2 tokens. Throws `not_found`. */
   applicationId(resource: string): string;
   /** Every way in which `mint` can make a token wrong that no verifier may overlook. */
@@ -130,6 +148,11 @@ function start(
   const authority = createAuthority({ name: "Azure Simulator Root (not Azure)", ...certificateTime });
   const cluster = createCluster("https://cluster.example/oidc/", clock.now);
 
+  const live = createLiveCloud(cloud, random);
+  const directory = createDirectory({ random, now: clock.now });
+  const external = createExternalIssuers({ ...(options.http === undefined ? {} : { http: options.http }), now: clock.now });
+  const certify = () => authority.issue({ dnsNames: ["localhost"], ipAddresses: addressesOf(listening.host), ...certificateTime });
+
   const issuers: IssuerNames = (tenantId, version) => {
     const own = version === 1 ? `${entra.url}/${tenantId}/` : `${entra.url}/${tenantId}/v2.0`;
     if (options.issuerStyle !== "azure") return own;
@@ -143,8 +166,10 @@ function start(
   const entra: Endpoint<EntraRoute> = serveEntra({
     ...listening,
     port: options.entraPort ?? 0,
-    tls: authority.issue({ dnsNames: ["localhost"], ipAddresses: addressesOf(listening.host), ...certificateTime }),
-    cloud,
+    tls: certify(),
+    cloud: live.now,
+    directory,
+    external,
     keys,
     random,
     issuers,
@@ -153,7 +178,24 @@ function start(
     now: clock.now,
   });
   running.push(entra);
-  const machineDeps = { ...listening, cloud, random, folder, issue, now: clock.now, monotonicMs: () => options.clock.monotonicMs() };
+  const services = { ...listening, cloud: live.now, keys, random, directory, tls: certify(), now: clock.now };
+  const resourceManager = serveResourceManager({
+    ...services,
+    port: options.resourceManagerPort ?? 0,
+    authority: (tenantId) => `${entra.url}/${tenantId}`,
+  });
+  running.push(resourceManager);
+  const graph = serveGraph({ ...services, port: options.graphPort ?? 0 });
+  running.push(graph);
+  const machineDeps = {
+    ...listening,
+    cloud: live.now,
+    random,
+    folder,
+    issue,
+    now: clock.now,
+    monotonicMs: () => options.clock.monotonicMs(),
+  };
   const machines = cloud.machines.map((machine) => {
     const started = startMachine(machineDeps, machine);
     running.push(started);
@@ -161,23 +203,28 @@ function start(
   });
 
   return {
-    banner: bannerOf(entra.url, machines),
+    banner: bannerOf({ "Entra ID": entra.url, "Resource Manager": resourceManager.url, "Microsoft Graph": graph.url }, machines),
     caPem: authority.certificatePem,
     entra: { ...entra, rotate: (mode = "scheduled") => keys.rotate(mode) },
+    resourceManager,
+    graph,
+    changes: live.changes,
     clock,
     cluster,
     machines,
     tokensFolder: folder.path,
     tenant: (name) => simulatedTenant(name === undefined ? cloud.tenants[0] : named(cloud.tenants, name), entra.url, issuers),
     machine: (name) => named(machines, name),
-    identity: (name) => simulatedIdentity(named(cloud.principals, name)),
+    identity: (name) => simulatedIdentity(named(live.now().principals, name)),
+    federate: (name, credential) => directory.federate(named(live.now().principals, name), credential),
+    secretsOf: (name) => directory.passwordsOf(named(live.now().principals, name)).map(({ secret }) => secret),
     applicationId: (resource) => {
       const audience = findAudience(cloud, resource);
       if (audience === undefined) throw new PosternError({ code: "not_found", target: `simulated ${resource}` });
       return audience.appId;
     },
     tokenFlaws,
-    mint: (request = {}) => mintToken({ keys, issuers, random }, resolve(cloud, request, clock.now())),
+    mint: (request = {}) => mintToken({ keys, issuers, random }, resolve(live.now(), request, clock.now())),
     close: () => closeAll(running),
   };
 }
@@ -220,12 +267,12 @@ function createSimulatedClock(clock: Clock): SimulatedClock {
   };
 }
 
-function bannerOf(entraUrl: string, machines: readonly SimulatedMachine[]): string {
+function bannerOf(services: Readonly<Record<string, string>>, machines: readonly SimulatedMachine[]): string {
   const width = Math.max(0, ...machines.map((machine) => machine.name.length));
   const lines = machines.map((machine) => `  ${machine.name.padEnd(width)}  ${machine.kind.padEnd(18)}  ${machine.url || "(no endpoint)"}`);
   return [
     "Azure simulator: not Azure. Anyone on this machine gets tokens here; trust them nowhere else.",
-    `  Entra ID: ${entraUrl}`,
+    ...Object.entries(services).map(([name, url]) => `  ${name}: ${url}`),
     ...lines,
   ].join("\n");
 }

@@ -15,15 +15,22 @@ export const microsoftAudiences: readonly AudienceDescription[] = [
   { uris: ["https://vault.azure.net"], appId: "cfa8b339-82a2-471a-a3c9-0fc0be7a4093" },
 ];
 
+/** Microsoft Graph, for the principals (by name) that may change every application. */
+export function graphAudience(...administrators: readonly string[]): AudienceDescription {
+  const roles = Object.fromEntries(administrators.map((name) => [name, ["Application.ReadWrite.All"]]));
+  return { uris: ["https://graph.microsoft.com"], appId: "00000003-0000-0000-c000-000000000000", roles };
+}
+
 /**
  * Tenants `acme` (the default) and `globex`; user-assigned identities `id-app`, `id-batch`, `id-web`, `id-pods`, `id-node`, `id-cluster`; the application
- * `ci` with the client secret `ci-secret`; audiences `https://postern.example` (version 1) and `https://v2.postern.example` (version 2, with groups).
+ * `ci` with the client secret `ci-secret`, which may read all resources and change all applications; `reporter`, which may nothing; audiences `https://postern.example` (version 1) and `https://v2.postern.example` (version 2, with groups).
  * Machines end in `-uami` when they have a user-assigned identity only, in `-both` when a system-assigned one too, in `-multi` with several and no other.
  */
 export const standardCloud: CloudDescription = {
   tenants: [{ name: "acme" }, { name: "globex" }],
   audiences: [
     ...microsoftAudiences,
+    graphAudience("ci"),
     { uris: ["https://postern.example"] },
     { uris: ["https://v2.postern.example"], tokenVersion: 2, groupClaims: true, roles: { "id-app": ["Postern.Login"] } },
     { uris: ["https://closed.example"], assignmentRequired: true, roles: { "id-app": ["Postern.Login"] } },
@@ -39,7 +46,8 @@ export const standardCloud: CloudDescription = {
     { name: "id-cluster" },
     { name: "id-globex", tenant: "globex" },
   ],
-  applications: [{ name: "ci", secret: "ci-secret" }],
+  applications: [{ name: "ci", secret: "ci-secret" }, { name: "reporter" }],
+  readers: [{ principal: "ci" }, { principal: "vm", resourceGroup: "rg-app" }],
   machines: [
     { name: "vm", kind: "vm" },
     { name: "vm-uami", kind: "vm", userAssigned: ["id-app"] },

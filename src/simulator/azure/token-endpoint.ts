@@ -7,8 +7,11 @@
 import type { Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
 import { type Audience, type Cloud, findAudience, type Principal } from "./cloud";
+import type { FederatedCredential } from "./cloud-description";
+import type { Directory } from "./directory";
 import { type Call, json } from "./endpoint";
 import { entraError, type RefusalName } from "./entra-errors";
+import type { ExternalIssuers } from "./external-issuers";
 import { type Claims, type TokenVersion, tokenLifetimeSeconds } from "./tokens";
 
 /** Issues the token of the version that the audience's manifest asks for. */
@@ -27,7 +30,9 @@ export interface TrustedCluster {
 }
 
 export interface TokenEndpointDeps {
-  readonly cloud: Cloud;
+  cloud(): Cloud;
+  readonly directory: Directory;
+  readonly external: ExternalIssuers;
   readonly random: Random;
   readonly issue: Issue;
   readonly version: TokenVersion;
@@ -55,15 +60,15 @@ export async function answerTokenRequest(deps: TokenEndpointDeps, call: Call): P
   if (grantType !== "client_credentials") return entraError(deps, "grant_type", grantType);
 
   const clientId = form.get("client_id") ?? "";
-  const principal = deps.cloud.principals.find((one) => one.clientId === clientId && one.tenant.id === deps.tenantId);
+  const principal = deps.cloud().principals.find((one) => one.clientId === clientId && one.tenant.id === deps.tenantId);
   if (principal === undefined) return entraError(deps, "unknown_application", clientId);
-  const proof = prove(deps, principal, form);
+  const proof = await prove(deps, principal, form);
   if ("refused" in proof) return entraError(deps, proof.refused, clientId);
 
   const target = form.get(targetName) ?? "";
   if (deps.version === 2 && !target.endsWith(defaultScope)) return entraError(deps, "scope");
   const requested = deps.version === 1 ? target : target.slice(0, -defaultScope.length);
-  const audience = findAudience(deps.cloud, requested);
+  const audience = findAudience(deps.cloud(), requested);
   if (audience === undefined) return entraError(deps, "unknown_audience", requested);
   if (isRefusedAssignment(audience, principal)) return entraError(deps, "not_assigned", clientId);
   const now = deps.now();
@@ -76,32 +81,40 @@ export function isRefusedAssignment(audience: Audience, principal: Principal): b
   return audience.assignmentRequired && audience.roles[principal.name] === undefined;
 }
 
-function prove(deps: TokenEndpointDeps, principal: Principal, form: URLSearchParams): Proof {
+async function prove(deps: TokenEndpointDeps, principal: Principal, form: URLSearchParams): Promise<Proof> {
   const secret = form.get("client_secret");
   if (secret !== null) {
-    const isRight = principal.secret !== undefined && secret === principal.secret;
-    return isRight ? { clientAuthentication: "1" } : { refused: "wrong_secret" };
+    return deps.directory.accepts(principal, secret) ? { clientAuthentication: "1" } : { refused: "wrong_secret" };
   }
   const assertion = form.get("client_assertion");
   if (assertion === null || form.get("client_assertion_type") !== assertionType) return { refused: "no_credential" };
-  const refused = assertionProblem(deps, principal, assertion);
+  const refused = await assertionProblem(deps, principal, assertion);
   return refused === undefined ? { clientAuthentication: "2" } : { refused };
 }
 
-function assertionProblem(deps: TokenEndpointDeps, principal: Principal, assertion: string): RefusalName | undefined {
-  const claims = payloadOf(assertion);
-  if (claims === undefined) return "assertion_malformed";
-  if (claims.iss !== deps.cluster.issuer || !deps.cluster.verifies(assertion)) return "assertion_issuer";
-  if (claims.aud !== exchangeAudience && !(Array.isArray(claims.aud) && claims.aud.includes(exchangeAudience))) return "assertion_audience";
-  if (!principal.federated.some((credential) => credential.subject === claims.sub)) return "assertion_subject";
-  if (typeof claims.exp !== "number" || claims.exp * 1000 <= deps.now()) return "assertion_expired";
-  return undefined;
+async function assertionProblem(deps: TokenEndpointDeps, principal: Principal, assertion: string): Promise<RefusalName | undefined> {
+  const [header, claims] = [partOf(assertion, 0), partOf(assertion, 1)];
+  if (header === undefined || claims === undefined) return "assertion_malformed";
+  const issuerOf = (credential: FederatedCredential): string => credential.issuer ?? deps.cluster.issuer;
+  const ofIssuer = deps.directory.federatedOf(principal).filter((credential) => issuerOf(credential) === claims.iss);
+  const { iss: issuer } = claims;
+  if (typeof issuer !== "string" || ofIssuer.length === 0) return "assertion_issuer";
+  if (issuer !== deps.cluster.issuer) {
+    const verdict = await deps.external.judge(assertion, header.kid, issuer);
+    if (verdict !== "good") return verdict === "unreachable" ? "issuer_unreachable" : "assertion_signature";
+  } else if (!deps.cluster.verifies(assertion)) return "assertion_issuer";
+  const audiences = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
+  const ofAudience = ofIssuer.filter(({ audience = exchangeAudience }) => audiences.includes(audience));
+  if (ofAudience.length === 0) return "assertion_audience";
+  if (!ofAudience.some(({ subject }) => subject === claims.sub)) return "assertion_subject";
+  const isInTime = typeof claims.exp === "number" && claims.exp * 1000 > deps.now() && !(Number(claims.nbf) * 1000 > deps.now());
+  return isInTime ? undefined : "assertion_expired";
 }
 
-function payloadOf(token: string): Claims | undefined {
+function partOf(token: string, index: 0 | 1): Claims | undefined {
   try {
-    const payload: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
-    return typeof payload === "object" && payload !== null ? { ...payload } : undefined;
+    const part: unknown = JSON.parse(Buffer.from(token.split(".")[index] ?? "", "base64url").toString());
+    return typeof part === "object" && part !== null ? { ...part } : undefined;
   } catch {
     // No JSON is no assertion: the caller refuses it by name.
     return undefined;
