@@ -27,7 +27,7 @@ import {
 import type { AzureConfig, AzureConfigChange, SettledConfig } from "./azure-config";
 import { createAzureConfigurations } from "./azure-configurations";
 import { azureIdText, isSubscription, parseAzureId } from "./azure-ids";
-import { type AzureRole, type AzureRoleChange, AzureRoleDocument, audienceWarnings, boundOptionsOf, changedAzureRole } from "./azure-role";
+import { type AzureRole, type AzureRoleChange, AzureRoleDocument, boundOptionsOf, changedAzureRole, roleWarnings } from "./azure-role";
 import { createAzureRotation } from "./azure-rotation";
 import { type AzureIdentity, readAzureToken } from "./azure-token";
 import type { IdentityTokens } from "./identity-tokens";
@@ -188,7 +188,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureMethod {
           });
           return {
             changes: roles.put(graph, mount, name, role, now),
-            result: [...warnings, ...audienceWarnings(role, configurations.audience(graph, mount), boundOptionsOf(mount))],
+            result: [...warnings, ...roleWarnings(role, configurations.audience(graph, mount), boundOptionsOf(mount))],
           };
         }),
       );
@@ -252,7 +252,8 @@ function unproven(error: unknown): unknown {
   const failure = failureOf(error);
   if (failure.code !== "unauthenticated") return error;
   const because = failure.because ?? "signature";
-  const says = signatureChecks.includes(because) ? `failed to verify signature: ${because}` : `oidc: malformed jwt: ${because}`;
+  const malformed = because === "token_algorithm" ? 'unexpected signature algorithm; expected ["RS256"]' : because;
+  const says = signatureChecks.includes(because) ? `failed to verify signature: ${because}` : `oidc: malformed jwt: ${malformed}`;
   return new PosternError({ code: "forbidden", because, says, checks: failure.checks ?? [] }, { cause: error });
 }
 

@@ -1,7 +1,7 @@
 /** What roles of the method `azure` take. Pure. Source: Vault 1.19, vault-plugin-auth-azure v0.24.0 (path_role.go). */
 
 import * as v from "valibot";
-import { type BoundOptions, bindsResources, claimsMissingText, identityBoundProblem } from "./azure-bounds";
+import { type BoundOptions, bindsResources, claimsMissingText, identityBoundProblem, unbound } from "./azure-bounds";
 import { argument, isOfAzure } from "./azure-config";
 import type { Mount } from "./mount";
 import { changedParameters, noTokenParameters, type TokenParametersChange, TokenParametersDocument } from "./token-parameters";
@@ -55,14 +55,17 @@ export function changedAzureRole(
   };
   if (role.servicePrincipals.length + role.groups.length === 0 && !bindsResources(role))
     throw argument("bound_service_principal_ids", "must have at least one bound constraint when creating/updating a role");
-  const problem = identityBoundProblem(role, options);
-  if (problem !== undefined) throw argument("bound_service_principal_ids", problem);
+  const isForAnybody = !bindsResources(role) && identityBoundProblem(role, options) !== undefined;
+  if (isForAnybody && !options.allowsWildcard) throw argument("bound_service_principal_ids", unbound);
   return role;
 }
 
-/** What the writer of a role should hear about whom tokens are for. `resource`: empty where nothing says. */
-export function audienceWarnings(role: AzureRole, resource: string, { takesClaimless }: BoundOptions): readonly string[] {
-  if (resource === "" || isOfAzure(resource) || !bindsResources(role) || (takesClaimless && role.scaleSets.length === 0)) return [];
+/** What the writer of a role should hear: that nobody can log in as it, or perhaps nobody. `resource`: whom tokens are for; empty where nothing says. */
+export function roleWarnings(role: AzureRole, resource: string, options: BoundOptions): readonly string[] {
+  const problem = identityBoundProblem(role, options);
+  if (problem !== undefined) return [`logins as this role are refused: ${problem}`];
+  const mayLackClaims = resource !== "" && !isOfAzure(resource) && !(options.takesClaimless && role.scaleSets.length === 0);
+  if (!mayLackClaims || !bindsResources(role)) return [];
   return [
     `tokens for ${JSON.stringify(resource)} are not for a service of Azure's own and may not say which resource they were given to: logins as this role are then refused (${claimsMissingText})`,
   ];

@@ -34,6 +34,7 @@ export const vm1 = { ...std, vm_name: "vm1" };
 export const wildcard = { allow_wildcard_identity: "true" };
 const missing = "xms_az_rid and xms_mirid claims are missing from token";
 export const open = "expected specific bound_group_ids or bound_service_principal_ids; both cannot be empty or '*'";
+const strangeAlgorithm = 'oidc: malformed jwt: unexpected signature algorithm; expected ["RS256"]';
 const foreign = "oidc: id token issued by a different provider, expected ";
 
 export interface Case {
@@ -48,6 +49,8 @@ export interface Case {
   /** The first of the errors, or how it begins. */
   readonly says?: string | RegExp;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** How often Entra ID was asked about its tenant. */
+  readonly discovered?: number;
   /** How many questions to the Resource Manager. */
   readonly asked?: number;
 }
@@ -59,6 +62,17 @@ const of =
 
 export const cases: readonly Case[] = [
   { number: "1", role: sp(P1), jwt: of("sys"), asked: 0, metadata: { role: "dev-role", resource_group_name: "", subscription_id: "" } },
+  { number: "3", role: { ...sp("*"), ...grp("*") }, options: wildcard, jwt: of("sys"), status: 403, says: open },
+  {
+    number: "4",
+    role: sub(S1),
+    options: { require_identity_bounds: "true" },
+    jwt: of("sys"),
+    fields: vm1,
+    status: 403,
+    says: open,
+    asked: 0,
+  },
   { number: "2", role: sp("*"), options: wildcard, jwt: of("sys", { oid: P9 }) },
   { number: "5", role: grp("*"), options: wildcard, jwt: of("sys", { oid: P9 }) },
   { number: "6", role: sp("SpiD1", "sPid2"), jwt: of("sys", { oid: "spid2" }) },
@@ -130,13 +144,13 @@ export const cases: readonly Case[] = [
     status: 403,
     says: new RegExp(`^${foreign}`),
   },
-  { number: "25, a shared secret", role: sp(P1), jwt: () => signWithHmac(claims(), "x"), status: 403, says: /^oidc: malformed jwt: / },
+  { number: "25, a shared secret", role: sp(P1), jwt: () => signWithHmac(claims(), "x"), status: 403, says: strangeAlgorithm },
   {
     number: "25, none",
     role: sp(P1),
     jwt: () => `${part({ alg: "none", kid: "key-a" })}.${part(claims())}.`,
     status: 403,
-    says: /^oidc: malformed jwt: /,
+    says: strangeAlgorithm,
   },
   {
     number: "26",
@@ -145,7 +159,15 @@ export const cases: readonly Case[] = [
     status: 403,
     says: "failed to verify signature: signature",
   },
-  { number: "28", role: sp(P1), jwt: () => "null", status: 403, says: /^oidc: malformed jwt: / },
+  { number: "28, one part", role: sp(P1), jwt: () => "null", status: 403, says: "oidc: malformed jwt: token_form" },
+  { number: "28, two parts", role: sp(P1), jwt: () => token("sys").slice(0, -343), status: 403, says: "oidc: malformed jwt: token_form" },
+  {
+    number: "28, nothing said",
+    role: sp(P1),
+    jwt: () => `${part({ alg: "RS256", kid: "key-a" })}.${Buffer.from("null").toString("base64url")}.AAAA`,
+    status: 403,
+    says: "oidc: malformed jwt: token_claims",
+  },
   { number: "29", role: sp("*"), options: wildcard, jwt: of("sys", { oid: undefined }), status: 403, says: "token has no oid claim" },
   { number: "30, no token", role: sp(P1), jwt: () => undefined, status: 400, says: "jwt is required" },
   { number: "30, no role", role: sp(P1), jwt: of("sys"), fields: { role: "" }, status: 400, says: "role is required" },
@@ -228,6 +250,7 @@ export const cases: readonly Case[] = [
     from: "192.0.2.1",
     status: 403,
     says: "permission denied",
+    discovered: 0,
   },
   {
     number: "36",

@@ -1,20 +1,39 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { jwkOf, signingKey, signToken } from "../../support/fake-issuer";
 import { type Case, cases, grp, open, rg, sp, sub, vm1, wildcard } from "./azure-cases";
-import { type AzureDesk, answer, claims, createAzureDesk, P1, P2, P7, P9, S1, S2, seconds, std, tenant, token, vm } from "./azure-desk";
+import {
+  type AzureDesk,
+  answer,
+  claims,
+  createAzureDesk,
+  fn1,
+  P1,
+  P2,
+  P5,
+  P7,
+  P9,
+  S1,
+  S2,
+  seconds,
+  std,
+  tenant,
+  token,
+  vm,
+} from "./azure-desk";
 
 describe("a login by the method azure", () => {
   test.each(cases.map((each): [string, Case] => [each.number, each]))(
     "case %s",
-    async (_number, { role, jwt, fields, from, options, status = 200, says, metadata, asked }) => {
+    async (_number, { role, jwt, fields, from, options, status = 200, says, metadata, asked, discovered }) => {
       const desk = await createAzureDesk(options);
-      expect((await desk.role("dev-role", role)).body).toBeNull();
+      expect((await desk.role("dev-role", role)).status).toBeLessThanOrEqual(204);
       const reply = await desk.login(jwt(), fields, from);
       expect([reply.status, reply.body.errors?.[0]]).toEqual([
         status,
         says === undefined ? undefined : typeof says === "string" ? says : expect.stringMatching(says),
       ]);
       if (metadata !== undefined) expect(reply.body.auth.metadata).toEqual(metadata);
+      if (discovered !== undefined) expect(desk.web.requests).toHaveLength(discovered);
       if (asked !== undefined) expect(desk.asked).toHaveLength(asked);
       expect(desk.vault.house.lastAudit()).toMatchObject({ operation: "login", allowed: status === 200, authenticator: "azure/azure" });
       if (status !== 200) expect(desk.vault.house.lastAudit().because).toMatch(/^[a-z_]+$/);
@@ -26,8 +45,8 @@ describe("roles that anybody of the tenant would do for", () => {
   test.each<[string, object, Readonly<Record<string, string>>, number]>([
     ["2, without the option", sp("*"), {}, 400],
     ["3", { ...sp("*"), ...grp("*") }, {}, 400],
-    ["3, with the option", { ...sp("*"), ...grp("*") }, wildcard, 400],
-    ["4, as the reference has it", sub(S1), { require_identity_bounds: "true" }, 400],
+    ["3, with the option, to be refused at every login", { ...sp("*"), ...grp("*") }, wildcard, 200],
+    ["4, as the reference has it, to be refused at every login", sub(S1), { require_identity_bounds: "true" }, 200],
     ["4", sub(S1), {}, 204],
     ["5, without the option", grp("*"), {}, 400],
   ])("case %s", async (_number, role, options, status) => {
@@ -35,6 +54,7 @@ describe("roles that anybody of the tenant would do for", () => {
     const reply = await desk.role("dev-role", role);
     expect(reply.status).toBe(status);
     if (status === 400) expect(reply.body.errors).toEqual([open]);
+    if (status === 200) expect(reply.body.warnings).toEqual([`logins as this role are refused: ${open}`]);
   });
 });
 
@@ -46,10 +66,12 @@ describe("what Azure answers", () => {
   });
 
   test("case 27: a key after the issuer's rotation is fetched once", async () => {
+    const keys = `https://login.microsoftonline.com/${tenant}/discovery/keys`;
     expect((await desk.login(token("sys"), vm1)).status).toBe(200);
-    desk.web.pages.set(`https://login.microsoftonline.com/${tenant}/discovery/keys`, { keys: [jwkOf(signingKey(1))] });
+    desk.web.pages.set(keys, { keys: [jwkOf(signingKey(1))] });
     expect((await desk.login(signToken(claims({ xms_mirid: vm("vm1") }), { key: signingKey(1) }), vm1)).status).toBe(200);
     expect((await desk.login(signToken(claims({ xms_mirid: vm("vm1") }), { key: signingKey(2) }), vm1)).status).toBe(403);
+    expect(desk.web.requestsFor(keys)).toBe(2);
   });
 
   test.each([403, 500, 503])("case 48: %p after all tries is no refusal, and may be tried again", async (status) => {
@@ -68,6 +90,26 @@ describe("what Azure answers", () => {
     );
     const reply = await desk.login(token("ua", { oid: P7 }), vm1);
     expect([reply.status, reply.body.errors]).toEqual([403, ["neither token object id nor token app id match expected identities"]]);
+    expect(desk.asked.filter((path) => path.endsWith("/rg-ids/providers/Microsoft.ManagedIdentity/userAssignedIdentities"))).toHaveLength(
+      1,
+    );
+    const failures = desk.vault.house.lastAudit().checks?.filter(({ check }) => check === "identities_listed");
+    expect(failures).toEqual([{ check: "identities_listed", ok: true, detail: "rg-ids: http_403" }]);
+  });
+
+  test("case 71: a second login asks no more for the version of a type's interface", async () => {
+    const strict = await createAzureDesk({ arm_fresh_seconds: "0" });
+    await strict.role("dev-role", { ...sub(S1), ...sp(P5) });
+    for (const questions of [2, 3]) {
+      expect((await strict.login(token("fn"), { ...std, resource_id: fn1 })).status).toBe(200);
+      expect(strict.asked).toHaveLength(questions);
+    }
+  });
+
+  test("is not needed to refuse, nor taken for a refusal, where Entra ID does not answer", async () => {
+    desk.web.pages.clear();
+    expect((await desk.login(token("sys"), vm1)).status).toBe(502);
+    expect([desk.asked, desk.tokens]).toEqual([[], []]);
   });
 
   test("is waited for as long as it says, and asked again", async () => {
