@@ -5,19 +5,30 @@ export const service = "AzureAE1";
 export const variable = "secrets/test-variable";
 export const secretValue = "the-value-of-the-sample-secret";
 
-/** What is simulated. The audience is the one that Conjur's clients ask for: Azure Resource Manager. */
+/** The application as which Postern asks the simulated Resource Manager. */
+export const application = "postern";
+
+/** What is simulated, but for that application. The audience s are Azure Resource Manager, which Conjur's clients ask for, and Microsoft Graph. */
 export const cloud = {
   tenants: [{ name: "dev" }],
+  identities: [{ name: "id-fleet", resourceGroup: "rg-fleet" }],
+  readers: [{ principal: application }],
   audiences: [
     {
       uris: ["https://management.azure.com/", "https://management.core.windows.net/"],
       appId: "797f4846-ba00-4fd7-ba43-dac1f8f63013",
       idtyp: true,
     },
+    {
+      uris: ["https://graph.microsoft.com"],
+      appId: "00000003-0000-0000-c000-000000000000",
+      roles: { [application]: ["Application.ReadWrite.OwnedBy"] },
+    },
   ],
   machines: [
     { name: "vm", kind: "vm", resourceGroup: "rg-app" },
-    { name: "fleet", kind: "vmss-flexible", resourceGroup: "rg-fleet" },
+    // Of a scale set that makes machines by itself, each has the identity that the set was given.
+    { name: "fleet", kind: "vmss-flexible", resourceGroup: "rg-fleet", userAssigned: ["id-fleet"] },
     { name: "arc", kind: "arc", resourceGroup: "rg-onprem" },
   ],
 } as const;

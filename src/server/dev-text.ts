@@ -25,9 +25,11 @@ export interface DevFacts {
   /** The self-signed certificate; absent for plain HTTP. */
   readonly certFile?: string;
   readonly entraUrl: string;
-  /** Of the simulated Entra ID; and whom the virtual machine's tokens are of. */
+  /** Of the simulated Azure; and the application as which Postern asks its Resource Manager. */
   readonly tenantId: string;
-  readonly vmPrincipal: string;
+  readonly subscriptionId: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
   readonly vm: DevMachine;
   readonly fleet: DevMachine;
   readonly arc: DevMachine;
@@ -96,7 +98,8 @@ function exportLines({ url, adminKey, folder, certFile }: DevFacts): readonly st
 }
 
 /** The token is made when the lines are pasted: this text may stand in a log for longer than it should live. */
-function vaultLines({ url, certFile, command, tenantId, vmPrincipal }: DevFacts): readonly string[] {
+function vaultLines({ url, certFile, command, fleet, ...azure }: DevFacts): readonly string[] {
+  const { tenantId, clientId, clientSecret, subscriptionId } = azure;
   return [
     "# Vault's and OpenBao's command lines and libraries, with a root token for an hour",
     exportOf("VAULT_ADDR", url),
@@ -104,8 +107,14 @@ function vaultLines({ url, certFile, command, tenantId, vmPrincipal }: DevFacts)
     `export VAULT_TOKEN="$(${command.map(quoted).join(" ")} vault token 2>/dev/null)"`,
     "# … to begin with, after Try 1 below:",
     "#   vault secrets enable -path=secret -version=2 kv && vault kv put secret/creds password=one",
-    `#   vault auth enable azure && vault write auth/azure/config tenant_id=${tenantId} resource=https://management.azure.com/`,
-    `#   vault write auth/azure/role/vm bound_service_principal_ids=${vmPrincipal} && vault write auth/azure/login role=vm jwt="$jwt"`,
+    "#   vault auth enable azure",
+    `#   vault write auth/azure/config tenant_id=${tenantId} resource=https://management.azure.com/ client_id=${clientId} client_secret=${clientSecret}`,
+    "# … a role for machines of a subscription, a group and a place, and the login of one",
+    `#   vault write auth/azure/role/vm bound_subscription_ids=${subscriptionId} bound_resource_groups=rg-app bound_locations=westeurope`,
+    `#   vault write auth/azure/login role=vm jwt="$jwt" subscription_id=${subscriptionId} resource_group_name=rg-app vm_name=vm`,
+    "# … and one for a scale set, and the login of a member",
+    `#   vault write auth/azure/role/fleet bound_scale_sets=${fleet.name}`,
+    `#   vault write auth/azure/login role=fleet jwt="$(${tokenCommand(fleet)})" subscription_id=${subscriptionId} resource_group_name=rg-fleet vmss_name=${fleet.name}`,
   ];
 }
 
@@ -124,10 +133,9 @@ function azureLines({ vm, fleet, arc, arcTokensFolder }: DevFacts): readonly str
 
 /** A token from the platform, a login with it, the secret. */
 function nextCommands({ vm, certFile }: DevFacts): readonly string[] {
-  const tokenUrl = `${vm.url}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=${resource}`;
   return [
     "# Try 1: the machine gets a token from its platform",
-    `jwt="$(curl -sS -H Metadata:true ${quoted(tokenUrl)} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')"`,
+    `jwt="$(${tokenCommand(vm)})"`,
     "# Try 2: it logs in with that",
     `token="$(${loginCommand(vm.name, certFile)})"`,
     "# Try 3: it reads the secret",
@@ -154,6 +162,12 @@ function refusalCommands({ arc, certFile, command }: DevFacts): readonly string[
     `${loginCommand(arc.name, certFile)} -w '%{http_code}\\n'`,
     `${command.map(quoted).join(" ")} why "$(grep '"allowed":false' "$POSTERN_DATA/audit/audit.jsonl" | tail -n 1 | sed 's/.*"decision":"\\([^"]*\\)".*/\\1/')"`,
   ];
+}
+
+/** Prints a token that the machine's own metadata service gives. */
+function tokenCommand({ url }: DevMachine): string {
+  const address = `${url}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=${resource}`;
+  return `curl -sS -H Metadata:true ${quoted(address)} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/'`;
 }
 
 function loginCommand(host: string, certFile: string | undefined): string {

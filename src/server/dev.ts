@@ -24,7 +24,18 @@ import type { AdminApp } from "./admin";
 import { placesOf } from "./compose";
 import { agentFile } from "./dev-agent";
 import { createMemoryGround } from "./dev-ground";
-import { account, type Binding, cloud, hostOf, type MachineName, samplePolicy, secretValue, service, variable } from "./dev-sample";
+import {
+  account,
+  application,
+  type Binding,
+  cloud,
+  hostOf,
+  type MachineName,
+  samplePolicy,
+  secretValue,
+  service,
+  variable,
+} from "./dev-sample";
 import { type DevMachine, devText } from "./dev-text";
 import { isLoopback, parseListenAddress } from "./listen-address";
 import { startServer } from "./server";
@@ -94,7 +105,9 @@ async function start(
   const clock = createClock();
   const random = createRandom();
   const arcTokensFolder = options.arcTokensFolder ?? join(folder, "tokens");
-  const azure = await createAzureSimulator({ clock, random, cloud, tokensFolder: arcTokensFolder });
+  const clientSecret = Buffer.from(random.bytes(24)).toString("base64url");
+  const applications = [{ name: application, secret: clientSecret }];
+  const azure = await createAzureSimulator({ clock, random, cloud: { ...cloud, applications }, tokensFolder: arcTokensFolder });
   undo.push(() => azure.close());
   const certFile = options.isPlainHttp === true ? undefined : writeCertificate(folder, listen, clock.now());
   const config = devConfig({ listen, folder, certFile, azure });
@@ -115,7 +128,9 @@ async function start(
       ...(certFile === undefined ? {} : { certFile }),
       entraUrl: azure.entra.url,
       tenantId: azure.tenant().id,
-      vmPrincipal: azure.machine("vm").identity().oid,
+      clientId: azure.identity(application).clientId,
+      clientSecret,
+      subscriptionId: azure.machine("vm").subscriptionId,
       vm: described(azure.machine("vm"), "a virtual machine"),
       fleet: described(azure.machine("fleet"), "a member of a scale set"),
       arc: described(azure.machine("arc"), "an Arc-enabled server"),
@@ -156,8 +171,10 @@ function devConfig({ listen, folder, certFile, azure }: Site): Config {
       listen,
       ...(certFile === undefined ? {} : { tls_cert: certFile, tls_key: join(folder, keyName) }),
       ca: [roots],
-      allow_outbound: [`${azure.entra.url}/`],
+      allow_outbound: [`${azure.entra.url}/`, `${azure.resourceManager.url}/`, `${azure.graph.url}/`],
       "azure.authority": `${azure.entra.url}/`,
+      "azure.resource_manager": azure.resourceManager.url,
+      "azure.graph": azure.graph.url,
       authenticators: [`authn-azure/${service}`],
       log_level: "warn",
     },

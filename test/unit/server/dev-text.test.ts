@@ -15,7 +15,9 @@ const facts: DevFacts = {
   certFile: "/tmp/postern-dev-1/cert.pem",
   entraUrl: "https://127.0.0.1:9443",
   tenantId: "t-1",
-  vmPrincipal: "p-1",
+  subscriptionId: "s-1",
+  clientId: "c-1",
+  clientSecret: "not-so-secret",
   vm: imds("vm", 1001),
   fleet: imds("fleet", 1002),
   arc: {
