@@ -48,8 +48,8 @@ export interface CliWorld {
   initialise(config: Config): Promise<{ readonly recoveryKey: SecretBytes }>;
   startServer(config: Config): Promise<RunningServer>;
   startAgent(config: AgentConfig): Promise<RunningAgent>;
-  /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates again. */
-  untilStopped(reload: () => void): Promise<void>;
+  /** Resolves when the process is asked to end; calls `reload` when it is asked to read its certificates or settings again. */
+  untilStopped(reload: () => unknown): Promise<void>;
   readonly serviceManager: ServiceManager;
   /** Another Conjur, to read from. Its address may be private: the operator names it. */
   conjurApi(options: Omit<ConjurApiOptions, "http" | "clock">): ConjurApi;

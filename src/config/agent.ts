@@ -184,6 +184,24 @@ const defaults = {
   socketMode: 0o600,
 } as const;
 
+/** What of the file counts from a start on: by the names that it has there. */
+const ofStart: readonly (readonly [name: string, of: (config: AgentConfig) => unknown])[] = [
+  ["data", ({ dataFolder }) => dataFolder],
+  ["seal", ({ seals }) => seals],
+  ["audit", ({ audit }) => audit],
+  ["log_level", ({ logLevel }) => logLevel],
+  ["primary", ({ primary }) => primary],
+  ["identity", ({ identity }) => identity],
+  ["allow_outbound", ({ allowOutbound }) => allowOutbound],
+  ["ca", ({ rootFiles }) => rootFiles],
+  ["https_proxy", ({ proxy }) => proxy],
+];
+
+/** The names of what differs and cannot change while an agent serves: all but `apps` and `offline`. */
+export function changedForStart(before: AgentConfig, after: AgentConfig): readonly string[] {
+  return ofStart.filter(([, of]) => !Bun.deepEquals(of(before), of(after))).map(([name]) => name);
+}
+
 /** Throws `malformed` (because `configuration`) whose `expected` has a line for each thing that is wrong. */
 export function loadAgentConfig(source: AgentConfigSource): AgentConfig {
   const said = readToml(File, source);

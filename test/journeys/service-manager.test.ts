@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Installation, installBinary } from "../support/binary";
 import { listenForNotifications } from "../support/notify-socket";
@@ -67,6 +68,52 @@ describe("a server under a service manager", () => {
     } finally {
       server.kill("SIGTERM");
       await server.exited;
+      socket.close();
+    }
+  }, 60_000);
+});
+
+describe("an agent under a service manager", () => {
+  test("tells it when it serves, that it lives, and when it reads its file again; a file that is no good changes nothing", async () => {
+    const name = join(folder, "notify-agent");
+    const socket = listenForNotifications(name);
+    const file = join(folder, "agent.toml");
+    const write = (apps: readonly string[]): void =>
+      writeFileSync(
+        file,
+        `data = "${folder}/agent"\n[primary]\nurl = "https://127.0.0.1:9"\naccount = "acme"\nservice = "AzureAE1"\n[identity]\nsource = "imds"\n` +
+          apps.map((app) => `[apps.${app}]\nrole = "host/apps/${app}"\nsocket = "${folder}/${app}.sock"\n`).join(""),
+      );
+    write(["billing"]);
+    const agent = Bun.spawn([installed.binary, "agent", "--config", file], {
+      cwd: folder,
+      env: { NOTIFY_SOCKET: name, WATCHDOG_USEC: "100000" },
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const complaints = agent.stderr.text();
+    try {
+      expect(socket.next()).toBe("READY=1\nSTATUS=serving 1 apps, identity from imds");
+      expect(socket.next()).toBe("WATCHDOG=1");
+      write(["billing", "shop"]);
+      agent.kill("SIGHUP");
+      expect(nextChange(socket.next)).toBe("RELOADING=1");
+      expect(nextChange(socket.next)).toBe("READY=1\nSTATUS=serving 2 apps, identity from imds");
+      const health = await fetch("http://localhost/v1/sys/health", { unix: join(folder, "shop.sock") });
+      expect(health.status).toBe(200);
+      writeFileSync(file, "[apps.billing]\nroll = 1\n");
+      agent.kill("SIGHUP");
+      expect(nextChange(socket.next)).toBe("RELOADING=1");
+      expect(nextChange(socket.next)).toBe("READY=1\nSTATUS=serving 2 apps, identity from imds");
+      expect((await fetch("http://localhost/v1/sys/health", { unix: join(folder, "shop.sock") })).status).toBe(200);
+      agent.kill("SIGTERM");
+      expect(nextChange(socket.next)).toBe("STOPPING=1");
+      agent.kill("SIGTERM");
+      expect(await agent.exited).toBe(0);
+      expect(await complaints).toMatch(/agent\.toml was read again: billing, shop\n[\s\S]*agent\.toml was not taken over: /);
+    } finally {
+      agent.kill("SIGKILL");
+      await agent.exited;
       socket.close();
     }
   }, 60_000);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunningAgent, startAgent } from "../../src/agent/agent";
-import { loadAgentConfig } from "../../src/config/agent";
+import { type AgentConfig, loadAgentConfig } from "../../src/config/agent";
 import { createPrivateFiles } from "../../src/runtime/files";
 import { createAzureHouse, service, startCloud, whereabouts } from "./azure-house";
 import { createLogKeeper } from "./fake-issuer";
@@ -40,13 +40,22 @@ tokens_folder = "${simulator.tokensFolder}"
   const settings = `${primaryTable}${identity}`;
 
   /** `more` is text of the file after the common part; `$folder` is the folder. `table` is the primary's, when it is not this house's own. */
-  async function start(more: string, log = createLogKeeper(), table = primaryTable): Promise<RunningAgent> {
+  function configured(more: string, table = primaryTable): AgentConfig {
     const text = `data = "${folder}/data"\n${table}${identity}${more.replaceAll("$folder", folder)}`;
     // Tables come after plain keys.
     const plain = /^(?:seal|https_proxy) = .*$/mu.exec(text)?.[0];
     const ordered = plain === undefined ? text : `${plain}\n${text.replace(plain, "")}`;
-    const config = loadAgentConfig({ path: join(folder, "agent.toml"), text: ordered });
-    return await startAgent(config, { environment: {}, clock, random: seededRandom(++starts), logger: log, files: createPrivateFiles() });
+    return loadAgentConfig({ path: join(folder, "agent.toml"), text: ordered });
+  }
+
+  async function start(more: string, log = createLogKeeper(), table = primaryTable): Promise<RunningAgent> {
+    return await startAgent(configured(more, table), {
+      environment: {},
+      clock,
+      random: seededRandom(++starts),
+      logger: log,
+      files: createPrivateFiles(),
+    });
   }
 
   return {
@@ -55,6 +64,8 @@ tokens_folder = "${simulator.tokensFolder}"
     primary,
     folder,
     settings,
+    primaryTable,
+    configured,
     start,
     bySocket:
       (app: string): Ask =>

@@ -171,7 +171,12 @@ export function createCliBench(app: () => AdminApp): CliBench {
             stop: async () => undefined,
           };
         },
-        startAgent: async () => ({ urls: ["unix:/run/postern/billing.sock"], identitySource: "imds", stop: async () => undefined }),
+        startAgent: async () => ({
+          urls: () => ["unix:/run/postern/billing.sock"],
+          identitySource: "imds",
+          reload: async () => undefined,
+          stop: async () => undefined,
+        }),
         untilStopped: async () => undefined,
         serviceManager: { ready: () => undefined, reloading: () => undefined, stopping: () => undefined },
         conjurApi: () => {

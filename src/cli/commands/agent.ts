@@ -1,8 +1,10 @@
-/** `postern agent`: serves the apps of this machine until it is asked to end. */
+/** `postern agent`: serves the apps of this machine until it is asked to end; SIGHUP reads its file again. */
 
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { loadAgentConfig } from "../../config/agent";
+import { adminFailure } from "../../client/admin-wire";
+import { type AgentConfig, loadAgentConfig } from "../../config/agent";
+import { failureOf } from "../../model/failures";
 import { type Cli, onRun, optionOf } from "../command";
 import { exitCodes } from "../exit-codes";
 import { serveUntilStopped } from "../serving";
@@ -67,20 +69,32 @@ export function agentCommand(cli: Cli): Command {
   return onRun(command, cli, async ({ io, print }) => {
     const path = resolve(io.folder, optionOf(command, "config") ?? usualFile);
     const credentialsFolder = io.environment.CREDENTIALS_DIRECTORY;
-    const config = loadAgentConfig({
-      path,
-      text: Buffer.from(io.readFile(path)).toString("utf8"),
-      ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
-    });
+    const read = (): AgentConfig =>
+      loadAgentConfig({
+        path,
+        text: Buffer.from(io.readFile(path)).toString("utf8"),
+        ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
+      });
+    let config = read();
     if (command.getOptionValue("check") === true) {
       print({ apps: config.apps.map(({ name }) => name) }, `${path} is fit: ${config.apps.map(({ name }) => name).join(", ")}\n`);
       return exitCodes.done;
     }
     const agent = await cli.world.startAgent(config);
-    print({ listening: agent.urls, identity: agent.identitySource }, agent.urls.map((url) => `Listening on ${url}\n`).join(""));
+    const urls = agent.urls();
+    print({ listening: urls, identity: agent.identitySource }, urls.map((url) => `Listening on ${url}\n`).join(""));
     await serveUntilStopped(cli.world, {
       status: () => `serving ${config.apps.length} apps, identity from ${agent.identitySource}`,
-      reload: () => undefined,
+      async reload() {
+        try {
+          const wanted = read();
+          await agent.reload(wanted);
+          config = wanted;
+          io.err(`postern: ${path} was read again: ${config.apps.map(({ name }) => name).join(", ")}\n`);
+        } catch (error) {
+          io.err(`postern: ${path} was not taken over: ${adminFailure(failureOf(error)).message}\n`);
+        }
+      },
       stop: () => agent.stop(),
     });
     return exitCodes.done;

@@ -158,7 +158,7 @@ describe("a port", () => {
   writeFileSync(join(house.folder, "billing.token"), "the app's own token\n", { mode: 0o640 });
 
   test("takes the content of the app's token file, and nothing else", async () => {
-    const ask = byPort((await start(withPort)).urls[0] ?? "");
+    const ask = byPort((await start(withPort)).urls()[0] ?? "");
     expect(await read(ask, "billing", await logIn(ask, "billing", "the app's own token"))).toBe("200 the billing password");
     expect(logIn(ask, "billing", "x")).rejects.toThrow("401");
     expect(logIn(ask, "billing", "")).rejects.toThrow("401");
@@ -166,7 +166,7 @@ describe("a port", () => {
 
   test("opens to nobody while the token file is missing, empty, or readable for everybody", async () => {
     const file = join(house.folder, "billing.token");
-    const ask = byPort((await start(withPort)).urls[0] ?? "");
+    const ask = byPort((await start(withPort)).urls()[0] ?? "");
     chmodSync(file, 0o644);
     await expect(logIn(ask, "billing", "the app's own token")).rejects.toThrow("login: 4");
     chmodSync(file, 0o640);
@@ -188,7 +188,7 @@ describe("a port", () => {
     ["host", "127.0.0.1"],
     ["host", "127.0.0.1.evil.example:80"],
   ])("answers nothing to a request with %s: %s, though all else is right", async (name, value) => {
-    const ask = byPort((await start(withPort)).urls[0] ?? "");
+    const ask = byPort((await start(withPort)).urls()[0] ?? "");
     const headers = await logIn(ask, "billing", "the app's own token");
     const answer = await ask(secretPath("billing"), { headers: { ...headers, [name]: value } });
     expect(answer.status).toBe(403);
@@ -205,7 +205,7 @@ describe("a port with challenges", () => {
     challenge(headers?: Record<string, string>): Promise<Response>;
     fileOf(answer: Response): string;
   }> {
-    const url = (await start(settings)).urls[0];
+    const url = (await start(settings)).urls()[0];
     const ask: Ask = (path, options) => fetch(`${url}${path}`, options);
     return {
       ask,
@@ -335,18 +335,18 @@ describe("the identity endpoint", () => {
   const settings = `${apps}[apps.shop.identity_endpoint]\nlisten = "127.0.0.1:0"\nsecret_file = "$folder/identity.secret"\naudiences = ["${audience}"]\n`;
   writeFileSync(join(house.folder, "identity.secret"), "s3cret", { mode: 0o600 });
   async function ask(changes: { resource?: string; headers?: Record<string, string>; more?: string } = {}): Promise<Response> {
-    const url = (await start(settings)).urls[2];
+    const url = (await start(settings)).urls()[2];
     const query = `api-version=2019-08-01&resource=${encodeURIComponent(changes.resource ?? audience)}${changes.more ?? ""}`;
     return await fetch(`${url}/msi/token?${query}`, { headers: { "x-identity-header": "s3cret", ...changes.headers } });
   }
 
   test("is off unless it is configured", async () => {
-    expect((await start(apps)).urls.length).toBe(2);
+    expect((await start(apps)).urls().length).toBe(2);
   });
 
   test("writes down whom it lent a token for what, and what it refused", async () => {
     const log = createLogKeeper();
-    const url = (await start(settings, log)).urls[2];
+    const url = (await start(settings, log)).urls()[2];
     const headers = { "x-identity-header": "s3cret" };
     for (const resource of [audience, "https://graph.microsoft.com"]) {
       const query = new URLSearchParams({ "api-version": "2019-08-01", resource });

@@ -206,7 +206,7 @@ describe("Vault's protocol at an agent's port", () => {
   test("wants Vault's header and the app's token, and no proxy on the way", async () => {
     writeFileSync(join(house.folder, "billing.token"), "the-token-of-the-app\n", { mode: 0o640 });
     await start(port);
-    const url = running?.urls[0] ?? "";
+    const url = running?.urls()[0] ?? "";
     const ask: Ask = (path, options = {}) => fetch(`${url}${path}`, options);
     const token = { "X-Vault-Token": "the-token-of-the-app" };
     expect(dataOf(await asked("secret/data/app/db", ask, token))).toMatchObject({ data: { password: "hunter2" } });

@@ -1,0 +1,113 @@
+/** Where one app of this machine is served: its socket or port, and the endpoint that lends it the machine's tokens. */
+
+import type { AgentApp } from "../config/agent";
+import { fronts } from "../fronts/registry";
+import { PosternError } from "../model/failures";
+import type { Clock, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
+import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
+import { createSocketFetch } from "../runtime/socket-client";
+import { createListener, type Listener } from "../server/listener";
+import type { RunningApp } from "./app";
+import { createNotes, dressFront, type Notes } from "./dressing";
+import { createIdentityEndpoint } from "./identity-endpoint";
+import { hasVaultHeader, isLocalRequest } from "./loopback-rules";
+import type { LocalTrail } from "./trail";
+
+export interface AppPlaceDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly files: PrivateFiles;
+  readonly identity: MachineIdentity;
+  readonly trail: LocalTrail;
+  readonly notes: Notes;
+}
+
+export interface AppPlace {
+  /** `unix:/run/postern/billing.sock`, then that of the identity endpoint, if there is one. */
+  readonly urls: readonly string[];
+  /** Takes nothing more; resolves when what is under way is answered. */
+  close(): Promise<void>;
+}
+
+/** Throws `conflict` for a place that is taken, and `malformed` for what this machine does not have; nothing is open then. */
+export async function openAppPlace(running: RunningApp, deps: AppPlaceDeps): Promise<AppPlace> {
+  const { app } = running;
+  await assertFree(app.socket?.path);
+  const listeners = [await listenFor(running, deps)];
+  const close = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.stop()));
+  };
+  try {
+    if (app.identityEndpoint !== undefined) listeners.push(lend(app, app.identityEndpoint, deps));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { urls: listeners.map(({ url }) => url), close };
+}
+
+/** A socket that somebody answers at would be taken from them without a word. Throws `conflict`. */
+async function assertFree(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const answer = await createSocketFetch(path)(new Request("http://localhost/health")).catch(() => undefined);
+  if (answer === undefined) return;
+  throw new PosternError({ code: "conflict", what: `${path} is served by another process`, because: "address_in_use" });
+}
+
+async function listenFor({ app, reader, logins, challenges }: RunningApp, deps: AppPlaceDeps): Promise<Listener> {
+  const { socket, tcp } = app;
+  let port = 0;
+  const dressed = fronts.map((front) => {
+    const admits = (request: Request): boolean =>
+      socket !== undefined || (isLocalRequest(request, port) && (front.name !== "vault" || hasVaultHeader(request)));
+    return dressFront(front.reads(reader, logins), deps.notes, admits, challenges);
+  });
+  if (socket !== undefined) ensureSocketFolder(socket.path);
+  const listener = createListener({
+    ...listening(deps),
+    fronts: dressed,
+    config: { ...localOnly, listen: socket?.path ?? tcp?.listen ?? "" },
+  });
+  port = listener.port ?? 0;
+  if (socket === undefined) return listener;
+  try {
+    giveSocket(socket.path, socket);
+    return listener;
+  } catch (error) {
+    await listener.stop();
+    throw error;
+  }
+}
+
+function lend(app: AgentApp, settings: NonNullable<AgentApp["identityEndpoint"]>, deps: AppPlaceDeps): Listener {
+  const { identity, trail } = deps;
+  let port = 0;
+  const secret = (): Uint8Array => deps.files.read(settings.secretFile, { maxBytes: 4096, readableByGroup: true }) ?? new Uint8Array(0);
+  const endpoint = createIdentityEndpoint({ app: app.name, settings, identity, trail, secret });
+  const listener = createListener({
+    ...listening(deps),
+    fronts: [dressFront(endpoint, createNotes(), (request) => isLocalRequest(request, port))],
+    config: { ...localOnly, listen: settings.listen, dialect: "keyvault" },
+  });
+  port = listener.port ?? 0;
+  return listener;
+}
+
+const noLimit = { perSecond: 100_000, burst: 100_000 };
+const localOnly = {
+  trustedProxies: [],
+  keyVaultHosts: [],
+  // Every local client has the same address, so limits for each of them would be limits for all.
+  limits: { requestsInFlightPerAddress: 4096, loginsPerAddress: noLimit, loginsPerIdentity: noLimit },
+};
+
+function listening({ clock, random, logger }: AppPlaceDeps) {
+  return {
+    clock,
+    random,
+    logger,
+    meter: { began: () => undefined, ended: () => undefined, rejected: () => undefined },
+    health: () => ({ status: "ready" as const }),
+  };
+}
