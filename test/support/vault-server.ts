@@ -32,10 +32,12 @@ export async function startVaultServer(): Promise<VaultServer> {
   const azure = await startCloud(clock);
   const logger = createLogKeeper();
   const random = seededRandom(11);
-  const http = createHttpClient({ allowOutbound: [`${azure.entra.url}/`], extraRoots: [azure.caPem], clock, logger });
+  const addresses = { authority: azure.entra.url, resourceManager: azure.resourceManager.url, graph: azure.graph.url };
+  const allowOutbound = Object.values(addresses).map((url) => `${url}/`);
+  const http = createHttpClient({ allowOutbound, extraRoots: [azure.caPem], clock, logger });
   const machineToken = () => Promise.reject(new Error("this server is no machine of Azure's"));
   const verifiers = createVerifiers({
-    azure: { pause: async (ms) => clock.advance(ms), within: (_ms, work) => work, machineToken, addresses: { authority: azure.entra.url } },
+    azure: { pause: async (ms) => clock.advance(ms), within: (_ms, work) => work, machineToken, addresses },
     http,
     directory: noDirectory,
     clock,
