@@ -19,6 +19,7 @@ import {
   type AzureClaims,
   bindsResources,
   identityBoundProblem,
+  isIdentity,
   judgeBounds,
   judgeIdentity,
   judgeProven,
@@ -131,7 +132,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureMethod {
         if (jwt === undefined || jwt.byteLength === 0) throw refusedLogin("jwt_missing", "jwt is required");
         if (asked === "") throw refusedLogin("role_missing", "role is required");
         const name = asked.toLowerCase();
-        const role = /^\w(?:[\w.-]{0,254}\w)?$/.test(name) ? roles.find(graph, mount, name) : undefined;
+        const role = /^\w(?:[\w.-]{0,254}\w)?$/.test(asked) ? roles.find(graph, mount, name) : undefined;
         if (role === undefined) throw refusedLogin("role", `invalid role name ${JSON.stringify(asked.slice(0, 256))}`);
         const { boundCidrs } = role.token;
         if (boundCidrs.length > 0 && !isInNetwork(clientAddress, boundCidrs)) {
@@ -223,7 +224,9 @@ function judged(identity: AzureIdentity, claims: AzureClaims): AzureClaims {
   const { subscription, group, scaleSet, machine, resource } = claims;
   if (scaleSet !== "") return { subscription, group, scaleSet, machine: proven.machine, resource: proven.resource };
   if (machine !== "") return { subscription, group, scaleSet: "", machine, resource: proven.resource };
-  return { subscription, group, scaleSet: "", machine: "", resource };
+  // Of resources that share the one identity that a token speaks of, it is any.
+  const isShared = identity.origin !== undefined && isIdentity(identity.origin.id);
+  return { subscription, group, scaleSet: "", machine: "", resource: isShared ? "" : resource };
 }
 
 function metadataOf(claims: AzureClaims, { appId }: AzureIdentity): Readonly<Record<string, string>> {

@@ -25,7 +25,8 @@ async function login(call: Call): Promise<Answer> {
   const fields = await call.fields();
   const { mount, path, context } = call;
   const said = (name: string): string => fields.text(name) ?? "";
-  admitLogin(call, said("role"));
+  // One role, however its name is written.
+  admitLogin(call, said("role").toLowerCase());
   const issued = await call.broker.paths.azure.login(
     {
       mount,

@@ -1,6 +1,8 @@
 /** Who would like to be another machine, or keep a server busy. */
 
 import { beforeEach, describe, expect, test } from "bun:test";
+import type { RequestContext } from "../../../src/model/types";
+import { quietEdge } from "../ask";
 import { rg, sp, sub, vm1 } from "./azure-cases";
 import { type AzureDesk, answer, createAzureDesk, fn1, id1, idOf, P1, P2, P5, S1, S2, std, tenant, token, vm } from "./azure-desk";
 
@@ -79,6 +81,52 @@ describe("the claims of a token", () => {
   test("that are not there are not made up for by a machine that is called so, unless the operator says so", async () => {
     await desk.role("dev-role", { ...sub(S1), ...sp(P1) });
     expect((await desk.login(token("bare", { xms_mirid: "" }), vm1)).status).toBe(403);
+  });
+});
+
+describe("an identity that is shared, in a token that does not say by which of its resources", () => {
+  beforeEach(() => desk.role("dev-role", { ...sub(S1), ...sp(P2) }));
+  const anonymous = (): string => token("ua", { xms_az_rid: undefined });
+
+  test("is let in for a resource that is run as it, without that resource's name in the metadata", async () => {
+    const { status, body } = await desk.login(anonymous(), { ...std, resource_id: fn1 });
+    expect(status).toBe(200);
+    expect(body.auth.metadata).not.toHaveProperty("resource_id");
+    expect((await desk.login(token("ua", { xms_az_rid: fn1 }), { ...std, resource_id: fn1 })).body.auth.metadata).toMatchObject({
+      resource_id: fn1,
+    });
+  });
+
+  test("is no virtual machine and no scale set", async () => {
+    expect((await desk.login(anonymous(), vm1)).status).toBe(403);
+    expect((await desk.login(anonymous(), { ...std, vmss_name: "vmss1" })).status).toBe(403);
+  });
+
+  test("is not let in for one that is not run as it", async () => {
+    const plain = idOf("rg-app", "Microsoft.Web/sites", "plain");
+    desk.instead.set(plain, answer(200, { location: "westeurope", identity: { principalId: P5 } }));
+    expect((await desk.login(anonymous(), { ...std, resource_id: plain })).status).toBe(403);
+  });
+});
+
+describe("the name of a role", () => {
+  test("has no letters that only fold into its own", async () => {
+    await desk.role("dev-key", sp(P1));
+    expect((await desk.login(token("sys"), { role: "DEV-KEY" })).status).toBe(200);
+    expect((await desk.login(token("sys"), { role: "dev-\u212aey" })).body.errors).toEqual(['invalid role name "dev-\u212aey"']);
+  });
+
+  test("counts as one for the bound on attempts, however it is written", async () => {
+    await desk.role("dev-role", sp(P1));
+    const names: string[] = [];
+    const context = desk.vault.house.context({ dialect: "vault" });
+    for (const role of ["dev-role", "DEV-role", "Dev-Role"]) {
+      const body = JSON.stringify({ role, jwt: token("sys") });
+      const request = new Request("http://vault.test/v1/auth/azure/login", { method: "POST", body });
+      const edge = { ...quietEdge, admitLogin: (_context: RequestContext, name: string) => void names.push(name) };
+      expect((await desk.vault.front.app.fetch(request, { context, edge })).status).toBe(200);
+    }
+    expect(new Set(names).size).toBe(1);
   });
 });
 
