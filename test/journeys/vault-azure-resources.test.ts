@@ -1,7 +1,7 @@
 /** Machines of a simulated Azure log in by Vault's method azure, bound to where they are: over real TLS, asking a Resource Manager and a directory that know nothing of Postern. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { audience, startVaultServer, type VaultServer } from "../support/vault-server";
+import { audience, outsideAddress, startVaultServer, type VaultServer } from "../support/vault-server";
 
 let server: VaultServer;
 beforeAll(async () => {
@@ -131,6 +131,33 @@ describe("a machine that is bound to its place", () => {
     const { subscriptionId, resourceGroup } = server.azure.machine("vm");
     const other = { subscription_id: subscriptionId, resource_group_name: resourceGroup, vm_name: "vm" };
     expect((await login({ ...proper, ...other }, "claimless"))[0]).toBe(403);
+  });
+});
+
+describe("a server without a secret", () => {
+  const exchange = "api://AzureADTokenExchange";
+  const federated = async (mount: string): Promise<string> => {
+    await write(`sys/auth/${mount}`, { type: "azure" });
+    const { clientId } = server.azure.identity("ci");
+    const terms = { tenant_id: server.azure.tenant().id, resource: audience, client_id: clientId, identity_token_audience: exchange };
+    await write(`auth/${mount}/config`, terms);
+    await boundTo("vm", "here", mount);
+    const { body } = await server.operator.as("GET", "sys/auth");
+    return body.data[`${mount}/`].accessor;
+  };
+
+  test("asks Azure by a token of its own, once the application trusts the mount", async () => {
+    await write("identity/oidc/config", { issuer: outsideAddress });
+    const accessor = await federated("federated");
+    const attempt = { role: "here", jwt: tokenOf("vm"), ...fieldsOf("vm") };
+    expect(await login(attempt, "federated")).toEqual([502, expect.stringMatching(/AADSTS7002\d+$/)]);
+    const issuer = `${outsideAddress}/v1/identity/oidc/plugins`;
+    server.azure.federate("ci", { issuer, subject: `plugin-identity:root:auth:${accessor}`, audience: exchange });
+    expect(await login(attempt, "federated")).toEqual([200, undefined]);
+    // Another mount is another subject.
+    await federated("untrusted");
+    expect(await login(attempt, "untrusted")).toEqual([502, expect.stringContaining("AADSTS700213")]);
+    expect((await server.operator.as("POST", "auth/federated/rotate-root")).status).toBe(400);
   });
 });
 

@@ -79,10 +79,11 @@ const trustedProxies = ["127.0.0.1/32"];
 const manyLogins = { perSecond: 1_000_000, burst: 1_000_000 };
 const nowhere = "https://127.0.0.1:1/";
 
-/** A cloud with a few more tenants and machines than the standard one, at the house's time. */
-export function startCloud(clock: TestClock = createTestClock()): Promise<AzureSimulator> {
+/** A cloud with a few more tenants and machines than the standard one, at the house's time. `http`: how it asks issuers outside. */
+export function startCloud(clock: TestClock = createTestClock(), http?: HttpClient): Promise<AzureSimulator> {
   return startSimulator({
     clock,
+    ...(http === undefined ? {} : { http }),
     cloud: {
       ...standardCloud,
       tenants: [...standardCloud.tenants, { name: "slow" }, { name: "broken" }, { name: "keyless" }, { name: "lost" }],

@@ -1,9 +1,12 @@
 /** A Postern that speaks Vault's protocol at an address of its own, to machines of a simulated Azure. All in this process and at one time. */
 
 import { createVerifiers } from "../../src/authenticators/registry";
+import type { FrontApp } from "../../src/fronts/front";
+import type { HttpClient } from "../../src/model/ports";
 import { createHttpClient } from "../../src/runtime/http-client";
 import { createListener, type Listener } from "../../src/server/listener";
 import type { AzureSimulator } from "../../src/simulator/azure/simulator";
+import { contextOf, quietEdge } from "../fronts/ask";
 import { createVaultClient, type VaultClient } from "../fronts/vault/client";
 import { startCloud } from "./azure-house";
 import { createLogKeeper, noDirectory } from "./fake-issuer";
@@ -18,6 +21,22 @@ export interface VaultServer {
   close(): Promise<void>;
 }
 
+/** Where Azure finds this server: what it asks there, the server answers. */
+export const outsideAddress = "https://postern.example:8200";
+
+function askOf(front: () => FrontApp | undefined): HttpClient {
+  return {
+    getJson: () => Promise.reject(new Error("asked otherwise than expected")),
+    async send({ url }) {
+      if (!url.startsWith(`${outsideAddress}/`)) throw new Error(`nobody is at ${url}`);
+      const bindings = { context: contextOf("vault"), edge: quietEdge };
+      const answer = await front()?.app.fetch(new Request(url), bindings);
+      if (answer === undefined) throw new Error("nobody is there yet");
+      return { status: answer.status, headers: answer.headers.toJSON(), body: await answer.bytes() };
+    },
+  };
+}
+
 export const audience = "https://management.azure.com/";
 
 /** What a token of the policy `app` may read. */
@@ -29,7 +48,11 @@ const appPolicy = ["secret/data/app/*", "old/app/*"]
 /** The method `azure` is there, for the simulated tenant, and keys of both versions below `secret` and `old`. */
 export async function startVaultServer(): Promise<VaultServer> {
   const clock = createTestClock();
-  const azure = await startCloud(clock);
+  let front: FrontApp | undefined;
+  const azure = await startCloud(
+    clock,
+    askOf(() => front),
+  );
   const logger = createLogKeeper();
   const random = seededRandom(11);
   const addresses = { authority: azure.entra.url, resourceManager: azure.resourceManager.url, graph: azure.graph.url };
@@ -45,6 +68,7 @@ export async function startVaultServer(): Promise<VaultServer> {
     logger,
   });
   const operator = await createVaultClient({ clock, azure: verifiers.azure });
+  front = operator.front;
   const listener = createListener({
     fronts: [operator.front],
     clock,
