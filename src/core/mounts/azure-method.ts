@@ -128,7 +128,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureMethod {
   return {
     login({ mount, path, role: asked, jwt, ...claims }, context) {
       const { now, clientAddress } = context;
-      return logins.run({ mount, path, claimed: asked }, context, async (graph, progress) => {
+      const login = logins.run({ mount, path, claimed: asked }, context, async (graph, progress) => {
         if (jwt === undefined || jwt.byteLength === 0) throw refusedLogin("jwt_missing", "jwt is required");
         if (asked === "") throw refusedLogin("role_missing", "role is required");
         const name = asked.toLowerCase();
@@ -168,6 +168,7 @@ export function createAzureMethod(deps: AzureMethodDeps): AzureMethod {
           },
         };
       });
+      return mount.options.redact_login_errors === "true" ? login.catch(redacted) : login;
     },
 
     readConfig: configurations.read,
@@ -246,6 +247,14 @@ function assertStillBound(role: AzureRole, mount: Mount, evidence: Readonly<Reco
   const problem = identityBoundProblem(role, boundOptionsOf(mount));
   if (problem !== undefined) throw new PosternError({ code: "forbidden", because: "identity_bounds", says: problem });
   judgeProven(role, { subscription: of("subscription"), group: of("group"), location: of("location"), scaleSet: of("scaleSet") }, progress);
+}
+
+/** For those who are told no more than that it is so: why, the audit has. */
+function redacted(error: unknown): never {
+  const { says: _, ...failure } = failureOf(error);
+  if (failure.code === "forbidden") throw new PosternError({ ...failure, says: "permission denied" }, { cause: error });
+  if (failure.code === "upstream_unavailable") throw new PosternError(failure, { cause: error });
+  throw error;
 }
 
 const signatureChecks: readonly string[] = ["signing_key", "signature"];

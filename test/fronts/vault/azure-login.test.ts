@@ -232,6 +232,20 @@ describe("what Azure answers", () => {
   });
 });
 
+describe("why a login is refused", () => {
+  test("is told to the audit alone where the operator says so", async () => {
+    const desk = await createAzureDesk({ redact_login_errors: "true" });
+    await desk.role("dev-role", { ...sub(S1), ...sp(P1) });
+    const refused = await desk.login(token("sys", { oid: P9 }), vm1);
+    expect([refused.status, refused.body.errors]).toEqual([403, ["permission denied"]]);
+    expect(desk.vault.house.lastAudit()).toMatchObject({ because: "bound_service_principal_ids" });
+    desk.instead.set("*", answer(403, {}));
+    const away = await desk.login(token("sys"), vm1);
+    expect([away.status, away.text]).toEqual([502, expect.not.stringContaining("403")]);
+    expect((await desk.login(undefined, vm1)).body.errors).toEqual(["jwt is required"]);
+  });
+});
+
 describe("tokens of the method azure", () => {
   let desk: AzureDesk;
   beforeEach(async () => {

@@ -193,6 +193,22 @@ describe("roles of the method azure", () => {
     expect((await desk.vault.as("GET", "auth/azure/role/bad")).status).toBe(404);
   });
 
+  test("do not lose their last bound", async () => {
+    await desk.role("dev-role", sub(S1));
+    expect((await desk.role("dev-role", { bound_subscription_ids: [] })).status).toBe(400);
+    expect((await desk.role("dev-role", { bound_subscription_ids: ["", " "] })).status).toBe(400);
+    expect((await desk.role("dev-role", { bound_subscription_ids: null })).status).toBe(400);
+    expect((await desk.vault.as("GET", "auth/azure/role/dev-role")).body.data).toMatchObject({ bound_subscription_ids: [S1] });
+  });
+
+  test.each(["bound_subscription_ids", "bound_resource_groups", "bound_locations", "bound_scale_sets"])(
+    "take a star in %s for a name",
+    async (bound) => {
+      await desk.role("dev-role", { ...sp(P1), [bound]: ["*"] });
+      expect((await desk.login(token("sys"), vm1)).status).toBe(403);
+    },
+  );
+
   test("warn of a maximum that the mount does not allow", async () => {
     const { status, body } = await desk.role("long", { bound_service_principal_ids: P1, token_max_ttl: 9999999 });
     expect([status, body.warnings?.[0]]).toEqual([200, expect.stringContaining("max_ttl is greater than the system or backend mount's")]);
