@@ -67,6 +67,7 @@ export function assemble(said: Said, environment: Environment, baseOf: (name: Se
     jwtMayLackIssuer: said.jwt_ignore_missing_issuer ?? false,
     hostFactories: said.host_factories ?? true,
     hostFactoryConfinement: said.host_factory_confinement ?? "related",
+    ...present("apiAddress", said["vault.api_address"]),
     azureAddresses: {
       ...present("authority", said["azure.authority"]),
       ...present("resourceManager", said["azure.resource_manager"]),

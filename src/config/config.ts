@@ -92,6 +92,8 @@ export interface Config {
   readonly hostFactoryConfinement: "own" | "related" | "none";
   /** The account behind the paths of Vault; absent: the only one there is. */
   readonly pathAccount?: string;
+  /** Where Vault's clients, and whoever verifies this server's own tokens, reach it: `https://postern.example.com:8200`. */
+  readonly apiAddress?: string;
   /** In place of the addresses of Azure's own clouds. */
   readonly azureAddresses: { readonly authority?: string; readonly resourceManager?: string; readonly graph?: string };
   /** What Azure's own tools are told by the environment, for configurations of Vault's method `azure` that do not say it. */

@@ -60,6 +60,12 @@ const sessionSeconds = v.pipe(
 );
 
 const listen = text("an address and port such as 127.0.0.1:8443, or the path of a socket");
+const serverUrl = "a URL with scheme, host and perhaps port, such as https://postern.example.com:8200";
+const serverAddress = v.pipe(
+  v.string(serverUrl),
+  v.transform((value) => value.replace(/\/+$/u, "")),
+  v.check((value) => /^https?:$/.test(URL.parse(value)?.protocol ?? "") && URL.parse(value)?.origin === value.toLowerCase(), serverUrl),
+);
 const seal = list("places of seal keys such as file:/etc/postern/seal.key", text("a place of a seal key such as systemd:postern-seal"));
 const networks = list("networks such as 10.0.0.0/8");
 
@@ -122,6 +128,7 @@ export const settings = {
   "azure.resource_manager": text("a URL such as https://management.azure.com"),
   "azure.graph": text("a URL such as https://graph.microsoft.com"),
   "vault.account": text("the name of an account"),
+  "vault.api_address": serverAddress,
   "vault.listen": text("an address such as 127.0.0.1 (port 8200 unless it names another), or the path of a socket"),
   "limits.body_bytes": whole(1024, 2 ** 30),
   "limits.policy_bytes": whole(1024, 2 ** 30),
@@ -195,6 +202,7 @@ export const flagHelp: {
   "azure.resource_manager": ["value", "the same for Azure's Resource Manager"],
   "azure.graph": ["value", "the same for Microsoft Graph"],
   "vault.account": ["value", "account that clients of HashiCorp Vault work in; needless where there is only one"],
+  "vault.api_address": ["value", "URL by which Azure reaches this server, to verify the tokens that it proves itself with"],
   "vault.listen": ["value", "address for clients of HashiCorp Vault alone, which takes their verb LIST; port 8200 unless it names another"],
   "limits.body_bytes": ["value", "largest body of a request"],
   "limits.policy_bytes": ["value", "largest policy"],

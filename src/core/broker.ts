@@ -83,6 +83,8 @@ export interface BrokerSettings {
   readonly pathAccount?: string;
   /** For configurations of the method `azure` that do not say it themselves. */
   readonly azureDefaults?: AzureDefaults;
+  /** Where clients by path reach this server: `https://postern.example.com:8200`. */
+  readonly apiAddress?: string;
 }
 
 export interface BrokerParts {
@@ -158,6 +160,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     signedTokens: deps.signedTokens,
     azure: deps.azure,
     azureDefaults: settings.azureDefaults ?? {},
+    apiAddress: settings.apiAddress,
   });
 
   const broker: Broker = {

@@ -163,6 +163,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       apiKeysByDefault: config.apiKeysByDefault,
       hostFactoryConfinement: config.hostFactoryConfinement,
       azureDefaults: config.azureDefaults,
+      ...(config.apiAddress === undefined ? {} : { apiAddress: config.apiAddress }),
       ...(config.pathAccount === undefined ? {} : { pathAccount: config.pathAccount }),
     },
   });

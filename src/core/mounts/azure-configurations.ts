@@ -41,8 +41,6 @@ export interface AzureConfigurationsDeps extends MethodDeps {
   readonly defaults: AzureDefaults;
 }
 
-const usualTokenSeconds = 3600;
-
 export function createAzureConfigurations(deps: AzureConfigurationsDeps, mountType: string): AzureConfigurations {
   const { projection, gate, mounts, azure, identityTokens, defaults } = deps;
   const { find, put, remove, idOf } = createMethodConfiguration(deps, mountType, AzureConfigDocument);
@@ -62,8 +60,7 @@ export function createAzureConfigurations(deps: AzureConfigurationsDeps, mountTy
   ) {
     if (clientSecret !== undefined) return { by: "secret", clientId, secret: clientSecret } satisfies AzureCredential;
     if (audience === "") return { by: "machine" } satisfies AzureCredential;
-    const ttlSeconds = ttl || usualTokenSeconds;
-    const assertion = () => identityTokens.token(mount, { audience, ttlSeconds, now });
+    const assertion = () => identityTokens.token(mount, { audience, ttlSeconds: ttl, now });
     return { by: "assertion", clientId, assertion } satisfies AzureCredential;
   }
 
@@ -101,7 +98,7 @@ export function createAzureConfigurations(deps: AzureConfigurationsDeps, mountTy
       const exists = (graph: Graph): boolean => find(graph, mount) !== undefined;
       await gate.change(caller, { ...demand("write_config", access, mount), exists }, async () => {
         const wanted = changedConfig(find(projection.graph(), mount), change, defaults);
-        if (wanted.identityTokenAudience !== "") await identityTokens.prepare();
+        if (wanted.identityTokenAudience !== "") await identityTokens.prepare(mount, { ttlSeconds: wanted.identityTokenTtlSeconds, now });
         await projection.write(mounts.account(projection.graph()), now, (graph) => ({
           changes: put(graph, mount, changedConfig(find(graph, mount), change, defaults), now),
           result: undefined,

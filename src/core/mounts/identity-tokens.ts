@@ -2,79 +2,66 @@
  * Tokens by which Postern itself is known elsewhere: signed here, and trusted by whoever was told to ask this issuer for its keys. So a method can prove itself to
  * Azure without a secret that would have to be kept and renewed.
  *
- * The key is this node's own, made when it is first needed. Source: Vault Enterprise 1.17, "Plugin Workload Identity Federation", for names, claims and paths.
+ * No operation gives such a token to a caller: they are made for one exchange and go to Azure alone.
+ * Source: Vault Enterprise 1.17, "Plugin Workload Identity Federation", for names, claims and paths.
  */
 
 import * as v from "valibot";
-import { createSessionSigner, exportPkcs8, generateRsa, importPkcs8, keyIdOf, publicJwk } from "../../crypto/signing";
 import { PosternError } from "../../model/failures";
-import { type AccountName, makeId, type ResourceId, type RoleId } from "../../model/ids";
+import { makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
-import type { Keyring } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, Instant } from "../../model/types";
-import type { Gate } from "../gate";
 import type { Graph } from "../graph";
-import type { Projection } from "../projection";
-import type { Documents } from "./documents";
+import { createIdentityKeys, defaultKeyName, type IdentityKeyOperations, type IdentityKeysDeps } from "./identity-keys";
+import { publicKeysKeptSeconds } from "./key-ring";
 import type { Mount } from "./mount";
-import { type Mounts, shortPath } from "./mounts";
+import { shortPath } from "./mounts";
+
+export type { IdentityKey, IdentityKeyChange, IdentityKeyOperations } from "./identity-keys";
 
 export interface IdentityTokenOperations {
-  /** `https://postern.example.com:8200`; empty when none is set. */
+  /** `https://postern.example.com:8200`; empty when none is set, even where the configuration has one. */
   readIssuer(caller: Caller, access: PathAccess): Promise<string>;
-  /** Throws `malformed` for what is no address of a server. */
+  /** Empty: the configuration's. Throws `malformed` for what is no address of a server. */
   writeIssuer(caller: Caller, access: PathAccess, address: string): Promise<void>;
-  /** What the tokens carry as `iss`; undefined when nothing is set. Asks for no right: it is for whoever verifies. */
+  /** What the tokens carry as `iss`; undefined when nothing says. Asks for no right, as the next does not: they are for whoever verifies. */
   issuer(): string | undefined;
   /** The public keys, as members of a key set. */
-  keys(): readonly object[];
+  publicKeys(now: Instant): readonly object[];
+  /** How long they may be kept. */
+  readonly keptSeconds: number;
+  readonly keys: IdentityKeyOperations;
 }
 
 export interface IdentityTokens extends IdentityTokenOperations {
-  /** Throws `malformed` while there is no issuer. Makes the key where there is none. */
-  prepare(): Promise<void>;
-  /** A token that says which mount of this issuer's asks. */
+  /** Throws `malformed` while there is no issuer, and for tokens that live longer than their key verifies. Makes the key where there is none. */
+  prepare(mount: Mount, terms: { readonly ttlSeconds: number; readonly now: Instant }): Promise<void>;
+  /** A token that says which mount of this issuer's asks. It lives no longer than its key verifies. */
   token(mount: Mount, terms: { readonly audience: string; readonly ttlSeconds: number; readonly now: Instant }): Promise<SecretBytes>;
 }
 
-export interface IdentityTokensDeps {
-  readonly projection: Projection;
-  readonly gate: Gate;
-  readonly mounts: Mounts;
-  readonly documents: Documents;
-  readonly keyring: Pick<Keyring, "nodeSecret" | "putNodeSecret">;
+export interface IdentityTokensDeps extends IdentityKeysDeps {
+  /** Where this server is reached, as its configuration has it: `https://postern.example.com:8200`. */
+  readonly apiAddress: string | undefined;
 }
 
 const IssuerDocument = v.object({ address: v.string() });
-const keyName = "identity-tokens-rs256";
 const belowIssuer = "/v1/identity/oidc/plugins";
+const usualTokenSeconds = 3600;
 
-export function createIdentityTokens({ projection, gate, mounts, documents, keyring }: IdentityTokensDeps): IdentityTokens {
+export function createIdentityTokens(deps: IdentityTokensDeps): IdentityTokens {
+  const { projection, gate, mounts, documents, apiAddress = "" } = deps;
   const kind = documents.kind(IssuerDocument);
-  let making: Promise<void> | undefined;
+  const keys = createIdentityKeys(deps);
 
-  const idOf = (graph: Graph): ResourceId => makeId(mounts.account(graph), "configuration", "vault/config/identity/oidc");
+  const idOf = (graph: Graph): ResourceId => makeId(mounts.account(graph), "configuration", "vault/identity/issuer");
   const addressIn = (graph: Graph): string => kind.find(graph, idOf(graph))?.address ?? "";
+  const keyNameOf = ({ identityTokenKey }: Mount): string => identityTokenKey || defaultKeyName;
 
   function issuer(): string | undefined {
-    const address = addressIn(projection.graph());
+    const address = addressIn(projection.graph()) || apiAddress;
     return address === "" ? undefined : `${address}${belowIssuer}`;
-  }
-
-  async function makeKey(account: AccountName): Promise<void> {
-    if (keyring.nodeSecret(account, keyName) !== undefined) return;
-    const made = exportPkcs8(await generateRsa());
-    await keyring.putNodeSecret(account, keyName, made);
-    made.fill(0);
-  }
-
-  /** Made once, however many ask for it at the same time. */
-  function key(account: AccountName): Promise<void> {
-    making ??= makeKey(account).finally(() => {
-      making = undefined;
-    });
-    return making;
   }
 
   const demand = (operation: string, access: PathAccess) => ({
@@ -85,6 +72,9 @@ export function createIdentityTokens({ projection, gate, mounts, documents, keyr
 
   return {
     issuer,
+    keys: keys.operations,
+    publicKeys: keys.publicKeys,
+    keptSeconds: publicKeysKeptSeconds,
     readIssuer: (caller, access) => gate.release(caller, demand("read", access), addressIn),
 
     writeIssuer: (caller, access, address) =>
@@ -93,34 +83,27 @@ export function createIdentityTokens({ projection, gate, mounts, documents, keyr
         if (plain !== "" && !isAddress(plain))
           throw argument("issuer", "invalid issuer, which must include only a scheme, host, and optional port");
         return projection.write(mounts.account(projection.graph()), caller.context.now, (graph) => {
-          const branch: RoleId = makeId(mounts.account(graph), "policy", "vault/config");
+          const branch: RoleId = makeId(mounts.account(graph), "policy", "vault/identity");
           return { changes: documents.put(graph, { id: idOf(graph), branch }, { address: plain }, caller.context.now), result: undefined };
         });
       }),
 
-    keys() {
-      const secret = keyring.nodeSecret(mounts.account(projection.graph()), keyName);
-      if (secret === undefined) return [];
-      const pair = importPkcs8(secret);
-      secret.fill(0);
-      return [publicJwk(pair, { kid: keyIdOf(pair), alg: "RS256" })];
-    },
-
-    async prepare() {
+    async prepare(mount, { ttlSeconds, now }) {
       if (issuer() === undefined)
         throw argument("identity_token_audience", "identity_token_audience: there is no issuer yet, write identity/oidc/config");
-      await key(mounts.account(projection.graph()));
+      const name = keyNameOf(mount);
+      const { verificationSeconds = 0 } = keys.find(projection.graph(), name) ?? {};
+      if (ttlSeconds > verificationSeconds)
+        throw argument("identity_token_ttl", `identity_token_ttl cannot be longer than the verification_ttl of key "${name}"`);
+      await keys.ring(name, now);
     },
 
     async token(mount, { audience, ttlSeconds, now }) {
-      const account = mounts.account(projection.graph());
       const iss = issuer();
       if (iss === undefined) throw new PosternError({ code: "upstream_unavailable", upstream: "identity tokens", because: "no_issuer" });
-      await key(account);
-      const secret = keyring.nodeSecret(account, keyName);
-      if (secret === undefined) throw new PosternError({ code: "internal", what: "the key that was just made" });
-      const signer = createSessionSigner({ privateKey: secret, algorithm: "RS256" });
-      secret.fill(0);
+      const name = keyNameOf(mount);
+      const { verificationSeconds = 0 } = keys.find(projection.graph(), name) ?? {};
+      const { current } = await keys.ring(name, now);
       const seconds = Math.floor(now / 1000);
       const place = { accessor: mount.accessor, class: "auth", namespace_id: "root", path: `${shortPath(mount.path)}/` };
       const claims = {
@@ -129,11 +112,11 @@ export function createIdentityTokens({ projection, gate, mounts, documents, keyr
         aud: [audience],
         iat: seconds,
         nbf: seconds,
-        exp: seconds + ttlSeconds,
+        exp: seconds + Math.min(ttlSeconds || usualTokenSeconds, verificationSeconds),
         postern: place,
       };
-      const signed = `${part({ alg: "RS256", typ: "JWT", kid: signer.keyId })}.${part(claims)}`;
-      const signature = await signer.sign(Buffer.from(signed));
+      const signed = `${part({ alg: "RS256", typ: "JWT", kid: current.signer.keyId })}.${part(claims)}`;
+      const signature = await current.signer.sign(Buffer.from(signed));
       return SecretBytes.ofText(`${signed}.${Buffer.from(signature).toString("base64url")}`);
     },
   };

@@ -22,6 +22,8 @@ export const MountDocument = v.object({
   maxLeaseSeconds: seconds,
   options: texts,
   listingVisibility: text,
+  // Mounts of before had none.
+  identityTokenKey: v.optional(text, ""),
 });
 
 /** Settings of a mount. Times are in seconds; 0: the installation's own. */
@@ -33,6 +35,8 @@ export interface MountSettings {
   readonly options: Readonly<Record<string, string>>;
   /** `unauth`: named to everybody; `hidden` or empty: not. */
   readonly listingVisibility: string;
+  /** The key that signs the tokens by which the mount is known elsewhere. Empty: `default`. */
+  readonly identityTokenKey: string;
 }
 
 export interface Mount extends MountSettings {
@@ -68,6 +72,7 @@ const noSettings: MountSettings = {
   maxLeaseSeconds: 0,
   options: {},
   listingVisibility: "",
+  identityTokenKey: "",
 };
 
 /** Their accessors follow from their names: they are the same in every account, and name nothing secret. */

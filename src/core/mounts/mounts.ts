@@ -66,6 +66,10 @@ export interface Mounts extends MountOperations {
   find(graph: Graph, path: string): Mount | undefined;
   /** None where there is no account behind the paths. */
   ofType(graph: Graph, type: string): readonly Mount[];
+  /** All, those that are always there among them; none where there is no account behind the paths. */
+  every(graph: Graph): readonly Mount[];
+  /** Registers what must hold of a mount's settings, new or changed; it throws what does not. */
+  onSettings(check: (graph: Graph, mount: Mount) => void): void;
   /** Registers what must hold for a mount to be made; it throws what does not. */
   onBegin(begin: (graph: Graph, mount: Mount) => void): void;
   /** Registers what goes with a mount. Called once by each noun that keeps something there. */
@@ -85,6 +89,7 @@ export function createMounts({ projection, gate, documents, random, accountName 
   const kind = documents.kind(MountDocument);
   const begins: ((graph: Graph, mount: Mount) => void)[] = [];
   const ends: MountEnd[] = [];
+  const checks: ((graph: Graph, mount: Mount) => void)[] = [];
   let known: { readonly graph: Graph; readonly byPath: ReadonlyMap<string, Mount> } | undefined;
 
   function accountIn(graph: Graph): AccountName | undefined {
@@ -125,10 +130,13 @@ export function createMounts({ projection, gate, documents, random, accountName 
   }
 
   function put(graph: Graph, mount: Mount, now: number): readonly Change[] {
+    for (const check of checks) check(graph, mount);
     const { isFixed: _, ...document } = mount;
     const name = account(graph);
     return documents.put(graph, { id: documentOf(name, mount.path), branch: branchOf(name) }, document, now);
   }
+
+  const every = (graph: Graph): readonly Mount[] => (accountIn(graph) === undefined ? [] : [...all(graph).values()]);
 
   function assertFree(graph: Graph, path: string): void {
     for (const taken of all(graph).keys()) {
@@ -157,7 +165,9 @@ export function createMounts({ projection, gate, documents, random, accountName 
     account,
     answersFor: (graph, name) => accountIn(graph) === name,
     find,
-    ofType: (graph, type) => (accountIn(graph) === undefined ? [] : [...all(graph).values()].filter((mount) => mount.type === type)),
+    every,
+    ofType: (graph, type) => every(graph).filter((mount) => mount.type === type),
+    onSettings: (check) => checks.push(check),
     onBegin: (begin) => begins.push(begin),
     onEnd: (end) => ends.push(end),
     at: (path) => find(projection.graph(), path),

@@ -26,6 +26,7 @@ export type * from "../../model/paths";
 export type * from "./approle-method";
 export type * from "./azure-method";
 export type { Entity } from "./entities";
+export type { IdentityKey, IdentityKeyChange, IdentityKeyOperations } from "./identity-tokens";
 export type * from "./jwt-method";
 export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";

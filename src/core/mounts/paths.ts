@@ -57,11 +57,14 @@ export interface PathsDeps {
   readonly signedTokens: SignedTokens;
   readonly azure: AzureProofs;
   readonly azureDefaults: AzureDefaults;
+  /** Where this server is reached, as its configuration has it. */
+  readonly apiAddress: string | undefined;
   readonly meter: Meter;
 }
 
 export async function createPaths(deps: PathsDeps): Promise<Paths> {
-  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens, azure, azureDefaults } = deps;
+  const { projection, gate, store, secrets, clock, random, keyring, accountName, meter, signedTokens, azure, azureDefaults, apiAddress } =
+    deps;
   const documents = createDocuments(store);
   const mounts = createMounts({ projection, gate, documents, random, accountName });
   const policies = createPathPolicies({ projection, gate, documents, mounts });
@@ -74,7 +77,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
   const logins = createMethodLogins({ projection, gate, mounts, tokens, meter });
   const note = createRefusalNotes({ gate, meter, clock }, "token.verify");
-  const identityTokens = createIdentityTokens({ projection, gate, mounts, documents, keyring });
+  const identityTokens = createIdentityTokens({ projection, gate, mounts, documents, keyring, apiAddress });
   const method = { projection, gate, documents, mounts, tokens, logins };
   const azureMethod = createAzureMethod({ ...method, azure, identityTokens, defaults: azureDefaults, clock, random });
 

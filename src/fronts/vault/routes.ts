@@ -83,6 +83,7 @@ const systemMount: Mount = {
   maxLeaseSeconds: 0,
   options: {},
   listingVisibility: "",
+  identityTokenKey: "",
 };
 
 /** `HEAD` is answered where an engine says so by reading it, and nowhere else. */

@@ -101,12 +101,14 @@ function settingsOf(fields: Fields): Partial<MountSettings> {
   const maxLeaseSeconds = fields.seconds("max_lease_ttl");
   const listingVisibility = fields.text("listing_visibility");
   const options = fields.pairs("options");
+  const identityTokenKey = fields.text("identity_token_key");
   return {
     ...(description === undefined ? {} : { description }),
     ...(defaultLeaseSeconds === undefined ? {} : { defaultLeaseSeconds }),
     ...(maxLeaseSeconds === undefined ? {} : { maxLeaseSeconds }),
     ...(listingVisibility === undefined ? {} : { listingVisibility }),
     ...(options === undefined ? {} : { options }),
+    ...(identityTokenKey === undefined ? {} : { identityTokenKey }),
   };
 }
 
@@ -130,6 +132,7 @@ export function mountShape(mount: Mount): object {
       force_no_cache: false,
       ...(isMethod ? { token_type: "default-service" } : {}),
       ...(mount.listingVisibility === "" ? {} : { listing_visibility: mount.listingVisibility }),
+      ...(mount.identityTokenKey === "" ? {} : { identity_token_key: mount.identityTokenKey }),
     },
     plugin_version: "",
     running_plugin_version: runningVersion,
@@ -149,6 +152,7 @@ function tuneShape(mount: Mount, { defaultSeconds, maxSeconds }: LeaseBounds): o
     ...(Object.keys(mount.options).length === 0 ? {} : { options: mount.options }),
     ...(mount.path.startsWith("auth/") ? { token_type: "default-service" } : {}),
     ...(mount.listingVisibility === "" ? {} : { listing_visibility: mount.listingVisibility }),
+    ...(mount.identityTokenKey === "" ? {} : { identity_token_key: mount.identityTokenKey }),
   };
 }
 

@@ -127,6 +127,22 @@ describe("the configuration", () => {
     expect(inFile(`[listeners.other]\ndialect = "vault"\nlisten = "${listen}"`).config.listeners[1]?.listen).toBe(address);
   });
 
+  test("takes as the address of the server what is one, with or without a slash at its end", () => {
+    const given = (address: string) => load({ flags: { "vault.api_address": address } });
+    expect(given("https://postern.example.com:8200/").config.apiAddress).toBe("https://postern.example.com:8200");
+    expect(load({}).config.apiAddress).toBeUndefined();
+    for (const address of [
+      "postern.example.com",
+      "https://postern.example.com/v1",
+      "ftp://postern.example.com",
+      "https://op@postern.example.com",
+      "",
+    ])
+      expect(complaints(() => given(address))).toEqual([
+        "--vault-api-address: expected a URL with scheme, host and perhaps port, such as https://postern.example.com:8200",
+      ]);
+  });
+
   test("takes one listener of that name", () => {
     const text = '[vault]\nlisten = "127.0.0.1"\n[listeners.vault]\nlisten = "127.0.0.1:8201"\ndialect = "vault"';
     expect(complaints(() => inFile(text))).toEqual(["vault.listen in /etc/postern.toml: expected either this or [listeners.vault]"]);
