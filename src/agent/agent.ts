@@ -11,15 +11,17 @@ import { createMachineIdentity } from "../authenticators/azure/machine-identity"
 import { type AgentConfig, changedForStart } from "../config/agent";
 import type { Environment } from "../config/config";
 import { openKeyring } from "../keyring/keyring";
+import { createAgentMetrics } from "../metrics/agent-metrics";
 import { PosternError } from "../model/failures";
 import { parseAccount } from "../model/ids";
-import type { AuditLog, Clock, Keyring, Logger, PrivateFiles, Random } from "../model/ports";
+import type { AuditLog, Clock, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import { createTurns } from "../model/turns";
 import { createHttpClient } from "../runtime/http-client";
 import { createMachineFiles } from "../runtime/machine-files";
-import { createApps } from "./apps";
+import { type Apps, createApps } from "./apps";
 import { createNotes } from "./dressing";
-import { createLine } from "./line";
+import { createLine, type Line } from "./line";
+import { type AgentCondition, type OperatorSocket, openOperatorSocket } from "./operator-socket";
 import { createLocalTrail } from "./trail";
 
 export interface AgentDeps {
@@ -60,7 +62,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     proxy,
     allowOutbound: [new URL(config.primary.url).origin, ...config.allowOutbound],
   });
-  const identity = createMachineIdentity(config.identity, {
+  const identity = createWatchedIdentity(config.identity, {
     ...common,
     random,
     pause,
@@ -72,7 +74,14 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const keyring = await openCopyKeys(config, deps, copyFolder);
   const line = createLine(deps);
   const primaryRoots = config.primary.caFile === undefined ? {} : { primaryRoots: readText(config.primary.caFile) };
-  const trail = createLocalTrail({ logger, random, ...auditOf(config, keyring, deps) });
+  const metrics = createAgentMetrics({
+    apps: () => apps.names().length,
+    isIdentityUp: identity.isUp,
+    isPrimaryUp: line.isUp,
+    oldestAgeSeconds: () => secondsOf(apps.oldestAgeMs()),
+    residentBytes: () => process.memoryUsage.rss(),
+  });
+  const trail = createLocalTrail({ logger, random, meter: metrics, ...auditOf(config, keyring, deps) });
   const apps = createApps({
     trail,
     ...common,
@@ -83,16 +92,23 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     line,
     turns: createTurns(readsAtOnce),
     notes: createNotes(),
+    meter: metrics,
     pause,
     copyFolder,
     ...primaryRoots,
     ...(keyring === undefined ? {} : { keyring }),
   });
+  let operator: OperatorSocket | undefined;
+  async function close(): Promise<void> {
+    await apps.close();
+    await operator?.stop();
+    await trail.close();
+  }
   try {
+    operator = await openOperatorSocket(config.dataFolder, { condition: () => conditionOf(config, { apps, identity, line }), metrics });
     await apps.open(config);
   } catch (error) {
-    await apps.close();
-    await trail.close();
+    await close();
     throw error;
   }
   line.onReturn(apps.refresh);
@@ -111,13 +127,46 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       if (fixed.length > 0) return Promise.reject(takesStart(fixed));
       return inTurn(() => apps.change(wanted));
     },
-    stop: () =>
-      inTurn(async () => {
-        await apps.close();
-        await trail.close();
-      }),
+    stop: () => inTurn(close),
   };
 }
+
+/** The identity, and whether it gave its last token; undefined before the first question. */
+function createWatchedIdentity(...options: Parameters<typeof createMachineIdentity>): MachineIdentity & { isUp(): boolean | undefined } {
+  const identity = createMachineIdentity(...options);
+  let isUp: boolean | undefined;
+  return {
+    ...identity,
+    isUp: () => isUp,
+    async credential(audience) {
+      try {
+        const token = await identity.credential(audience);
+        isUp = true;
+        return token;
+      } catch (error) {
+        isUp = false;
+        throw error;
+      }
+    },
+  };
+}
+
+interface Watched {
+  readonly apps: Apps;
+  readonly identity: ReturnType<typeof createWatchedIdentity>;
+  readonly line: Line;
+}
+
+function conditionOf({ primary }: AgentConfig, { apps, identity, line }: Watched): AgentCondition {
+  const of = (isUp: boolean | undefined): { readonly isUp?: boolean } => (isUp === undefined ? {} : { isUp });
+  return {
+    apps: apps.names(),
+    identity: { source: identity.source, ...of(identity.isUp()) },
+    primary: { url: primary.url, ...of(line.isUp()) },
+  };
+}
+
+const secondsOf = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1000);
 
 function takesStart(names: readonly string[]): PosternError {
   const expected = `${names.join(", ")}: expected as at the start; these count from the next one on`;

@@ -2,6 +2,7 @@
 
 import type { AgentApp } from "../config/agent";
 import { fronts } from "../fronts/registry";
+import type { AgentMetrics } from "../metrics/agent-metrics";
 import { PosternError } from "../model/failures";
 import type { Clock, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
@@ -21,6 +22,7 @@ export interface AppPlaceDeps {
   readonly identity: MachineIdentity;
   readonly trail: LocalTrail;
   readonly notes: Notes;
+  readonly meter: Pick<AgentMetrics, "rejected">;
 }
 
 export interface AppPlace {
@@ -61,7 +63,7 @@ async function listenFor({ app, reader, logins, challenges }: RunningApp, deps: 
   const dressed = fronts.map((front) => {
     const admits = (request: Request): boolean =>
       socket !== undefined || (isLocalRequest(request, port) && (front.name !== "vault" || hasVaultHeader(request)));
-    return dressFront(front.reads(reader, logins), deps.notes, admits, challenges);
+    return dressFront(front.reads(reader, logins), deps.notes, counted(admits, deps), challenges);
   });
   if (socket !== undefined) ensureSocketFolder(socket.path);
   const listener = createListener({
@@ -87,11 +89,25 @@ function lend(app: AgentApp, settings: NonNullable<AgentApp["identityEndpoint"]>
   const endpoint = createIdentityEndpoint({ app: app.name, settings, identity, trail, secret });
   const listener = createListener({
     ...listening(deps),
-    fronts: [dressFront(endpoint, createNotes(), (request) => isLocalRequest(request, port))],
+    fronts: [
+      dressFront(
+        endpoint,
+        createNotes(),
+        counted((request) => isLocalRequest(request, port), deps),
+      ),
+    ],
     config: { ...localOnly, listen: settings.listen, dialect: "keyvault" },
   });
   port = listener.port ?? 0;
   return listener;
+}
+
+function counted(admits: (request: Request) => boolean, { meter }: AppPlaceDeps): (request: Request) => boolean {
+  return (request) => {
+    const isAdmitted = admits(request);
+    if (!isAdmitted) meter.rejected("local");
+    return isAdmitted;
+  };
 }
 
 const noLimit = { perSecond: 100_000, burst: 100_000 };
@@ -102,12 +118,12 @@ const localOnly = {
   limits: { requestsInFlightPerAddress: 4096, loginsPerAddress: noLimit, loginsPerIdentity: noLimit },
 };
 
-function listening({ clock, random, logger }: AppPlaceDeps) {
+function listening({ clock, random, logger, meter }: AppPlaceDeps) {
   return {
     clock,
     random,
     logger,
-    meter: { began: () => undefined, ended: () => undefined, rejected: () => undefined },
+    meter: { began: () => undefined, ended: () => undefined, rejected: meter.rejected },
     health: () => ({ status: "ready" as const }),
   };
 }

@@ -5,6 +5,7 @@ import { createVaultClient } from "../client/vault-client";
 import type { AgentApp, AgentConfig } from "../config/agent";
 import { matchesApiKey, sha256Hex } from "../crypto/digest";
 import type { LocalLogin, Reader } from "../fronts/front";
+import type { AgentMetrics } from "../metrics/agent-metrics";
 import { failureOf, PosternError } from "../model/failures";
 import { type AccountName, parseAccount, parseIdentifier, type ResourceId, type RoleId } from "../model/ids";
 import type { Clock, HttpClient, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
@@ -31,6 +32,8 @@ export interface RunningApp {
   readonly challenges?: Challenges;
   /** Asks the primary anew for all that is kept or shall be. */
   refresh(): Promise<void>;
+  /** Of what may be served without the primary now; undefined for nothing. */
+  oldestAgeMs(): number | undefined;
   /** Writes the copy, if there is one. */
   save(): void;
   /** Gives up its session at the primary. Never throws. */
@@ -49,6 +52,7 @@ export interface RunningAppDeps {
   readonly turns: Turns;
   readonly notes: Notes;
   readonly trail: LocalTrail;
+  readonly meter: Pick<AgentMetrics, "rejected">;
   readonly pause: (ms: number) => Promise<void>;
   /** Absent: no copy is kept. */
   readonly keyring?: Keyring;
@@ -101,6 +105,10 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
     app,
     ...readerOf(app, { account, role, cache, notes, deps }),
     refresh: () => cache.refresh(kept),
+    oldestAgeMs() {
+      const ages = cache.state().kept.map(({ ageMs }) => ageMs);
+      return ages.length === 0 ? undefined : Math.max(...ages);
+    },
     save,
     leave: upstream.leave,
   };

@@ -8,6 +8,9 @@ import { type AppPlace, openAppPlace } from "./app-place";
 export interface Apps {
   /** In the order of the configuration: sockets and ports, each app's identity endpoint behind its own. */
   urls(): readonly string[];
+  names(): readonly string[];
+  /** Of all that may be served without the primary now; undefined for nothing. */
+  oldestAgeMs(): number | undefined;
   /** Opens every app. Throws what the first that cannot be opened says; the others may be open then. */
   open(config: AgentConfig): Promise<void>;
   /**
@@ -81,6 +84,11 @@ export function createApps(deps: Omit<RunningAppDeps, "config">): Apps {
 
   return {
     urls: () => [...served.values()].flatMap(({ place }) => place.urls),
+    names: () => [...served.keys()],
+    oldestAgeMs() {
+      const ages = all().flatMap((app) => app.oldestAgeMs() ?? []);
+      return ages.length === 0 ? undefined : Math.max(...ages);
+    },
     refresh,
     async open(config) {
       for (const app of config.apps) await openApp(app, config);

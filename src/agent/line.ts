@@ -5,6 +5,8 @@ import type { Clock, Random } from "../model/ports";
 export interface Line {
   /** Not long ago somebody asked in vain. */
   isAway(): boolean;
+  /** Whether the last question was answered; undefined before the first. */
+  isUp(): boolean | undefined;
   failed(): void;
   /** Calls those who wait for the line's return when it was away. */
   succeeded(): void;
@@ -17,10 +19,13 @@ const longestPauseMs = 30_000;
 export function createLine({ clock, random }: { readonly clock: Clock; readonly random: Random }): Line {
   const listeners: (() => void)[] = [];
   let failures = 0;
+  let isUp: boolean | undefined;
   let awayUntilMs = Number.NEGATIVE_INFINITY;
   return {
     isAway: () => clock.monotonicMs() < awayUntilMs,
+    isUp: () => isUp,
     failed() {
+      isUp = false;
       // Those who asked at the same time failed together: that is one failure.
       if (clock.monotonicMs() < awayUntilMs) return;
       const [share = 0] = random.bytes(1);
@@ -30,6 +35,7 @@ export function createLine({ clock, random }: { readonly clock: Clock; readonly 
     },
     succeeded() {
       const wasAway = failures > 0;
+      isUp = true;
       failures = 0;
       awayUntilMs = Number.NEGATIVE_INFINITY;
       if (wasAway) for (const listener of listeners) listener();

@@ -4,6 +4,7 @@
  */
 
 import { createDecisionIds } from "../core/decisions";
+import type { AgentMetrics } from "../metrics/agent-metrics";
 import { failureOf } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
 import type { AuditLog, Logger, Random } from "../model/ports";
@@ -29,18 +30,20 @@ export interface LocalTrail {
 }
 
 export interface LocalTrailDeps {
+  readonly meter: Pick<AgentMetrics, "decided">;
   readonly logger: Logger;
   readonly random: Random;
   readonly audit?: AuditLog;
 }
 
-export function createLocalTrail({ logger, random, audit }: LocalTrailDeps): LocalTrail {
+export function createLocalTrail({ logger, random, audit, meter }: LocalTrailDeps): LocalTrail {
   const nextId = createDecisionIds(random);
   return {
     async record({ operation, app, context, role, resource, facts = {}, error }) {
       const { code, because } = failureOf(error);
       const refusal = error === undefined ? {} : { failure: code, ...(because === undefined ? {} : { because }) };
       const about = { ...(role === undefined ? {} : { role }), ...(resource === undefined ? {} : { resource }) };
+      meter.decided(operation, error === undefined ? (facts.source ?? "allowed") : outcomeOf(because));
       const event = { app, ...about, ...facts, ...refusal };
       logger[error === undefined ? "info" : "warn"](`agent_${operation.replace(".", "_")}`, event);
       const line = { decision: nextId(), at: context.now, operation, allowed: error === undefined, context, revision: 0 };
@@ -48,4 +51,11 @@ export function createLocalTrail({ logger, random, audit }: LocalTrailDeps): Loc
     },
     close: async () => audit?.close(),
   };
+}
+
+const ownReasons: readonly string[] = ["stale", "primary_unavailable"];
+
+/** Of a refusal, in a word: what is the agent's own matter, and all else. */
+function outcomeOf(because: string | undefined): string {
+  return because !== undefined && ownReasons.includes(because) ? because : "refused";
 }

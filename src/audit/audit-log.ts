@@ -48,6 +48,11 @@ export interface AuditOptions {
   readonly fileSystem?: AuditFileSystem;
 }
 
+/** The same for a trail that nobody writes: reads everything below the folder and changes nothing. */
+export function verifyFolder(folder: string, keyring: AuditKeys, options: VerifyOptions = {}, fileSystem = nodeFs): Promise<AuditReport> {
+  return verifyTrail(fileSystem, keyring, folder, options);
+}
+
 interface Waiter {
   readonly sequence: number;
   readonly settle: (error?: PosternError) => void;

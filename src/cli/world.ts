@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { type RunningAgent, startAgent } from "../agent/agent";
 import type { LocalCopy } from "../agent/local-copy";
+import type { AuditReport, VerifyOptions } from "../audit/audit-log";
 import { createAuthenticators } from "../authenticators/registry";
 import { type AdminTransport, createAdminClient } from "../client/client";
 import { type ConjurApi, type ConjurApiOptions, createConjurApi } from "../client/conjur-api";
@@ -30,6 +31,7 @@ import { createRandom } from "../runtime/random";
 import { createSecretFolder, type SecretFolder } from "../runtime/secret-folder";
 import { createServiceManager, type ServiceManager } from "../runtime/service-manager";
 import { createSocketFetch } from "../runtime/socket-client";
+import { assertNoAgentFolder, isAgentFolder, verifyAgentTrail } from "../server/agent-folder";
 import { initialiseFolder, openFolder, type RunningServer, reasonOf, startServer } from "../server/server";
 import { type OfflineCopyOptions, openOfflineCopy } from "./offline-copy";
 import { openRemote, type Remote } from "./remote";
@@ -45,6 +47,8 @@ export interface Reached {
 export interface CliWorld {
   /** By the admin socket when a server owns the folder, else opened in this process. Throws `not_found` where there is no Postern. */
   reach(config: Config, socket: string): Promise<Reached>;
+  /** The trail of an agent's data folder; undefined for another folder. Throws `conflict` while the agent runs. */
+  verifyAgentTrail(config: Config, options: VerifyOptions): Promise<AuditReport | undefined>;
   initialise(config: Config): Promise<{ readonly recoveryKey: SecretBytes }>;
   startServer(config: Config): Promise<RunningServer>;
   startAgent(config: AgentConfig): Promise<RunningAgent>;
@@ -98,6 +102,7 @@ export function processWorld(version: string): CliWorld {
           target: `${config.dataFolder}; make it with 'postern init', or name another with --data`,
         });
       }
+      assertNoAgentFolder(createPrivateFiles(), config.dataFolder);
       const { app, readiness, close } = await openFolder(config, version);
       if (readiness.state === "failed") {
         await close();
@@ -105,8 +110,16 @@ export function processWorld(version: string): CliWorld {
       }
       return { transport: (request) => app.fetch(request, { isLocal: true }), isServed: false, close };
     },
+    async verifyAgentTrail(config, options) {
+      const files = createPrivateFiles();
+      if (!isAgentFolder(files, config.dataFolder)) return undefined;
+      return await verifyAgentTrail(config, options, { files, clock: createClock(), random: createRandom(), logger: silent });
+    },
     initialise: initialiseFolder,
-    startServer: (config) => startServer(config, version),
+    async startServer(config) {
+      assertNoAgentFolder(createPrivateFiles(), config.dataFolder);
+      return await startServer(config, version);
+    },
     startAgent(config) {
       const clock = createClock();
       const logger = createLogger({ clock, level: config.logLevel });

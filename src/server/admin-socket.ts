@@ -48,7 +48,7 @@ export async function listenOnAdminSocket(path: string, app: AdminApp): Promise<
 }
 
 /** Whether somebody accepts connections there. */
-async function isAnswered(path: string): Promise<boolean> {
+export async function isAnswered(path: string): Promise<boolean> {
   try {
     const socket = await Bun.connect({ unix: path, socket: { data: () => undefined } });
     socket.end();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Installation, installBinary } from "../support/binary";
 import { listenForNotifications } from "../support/notify-socket";
@@ -116,5 +116,45 @@ describe("an agent under a service manager", () => {
       await agent.exited;
       socket.close();
     }
+  }, 60_000);
+});
+
+describe("the trail of an agent", () => {
+  test("is verified while the agent is stopped, and nothing is made in its folder; a changed line is found", async () => {
+    const home = installed.folder("trail");
+    const data = join(home, "agent");
+    const key = join(home, "agent.key");
+    const file = join(home, "agent.toml");
+    writeFileSync(
+      file,
+      `data = "${data}"\nseal = ["file:${key}"]\n[primary]\nurl = "https://127.0.0.1:9"\naccount = "acme"\nservice = "AzureAE1"\n[identity]\nsource = "imds"\n` +
+        `[apps.billing]\nrole = "host/apps/billing"\nsocket = "${home}/billing.sock"\n`,
+    );
+    const place = ["--data", data, "--seal", `file:${key}`];
+    const agent = Bun.spawn([installed.binary, "agent", "--config", file], { cwd: home, env: {}, stdout: "pipe", stderr: "ignore" });
+    try {
+      for await (const piece of agent.stdout) if (Buffer.from(piece).includes("Listening")) break;
+      const login = { method: "POST", body: "x", unix: join(home, "billing.sock") };
+      expect((await fetch("http://localhost/authn/acme/host%2Fapps%2Fbilling/authenticate", login)).status).toBe(200);
+      const running = installed.run(["audit", "verify", ...place], { cwd: home });
+      expect([running.code, running.stderr]).toEqual([75, expect.stringContaining("an agent that is running")]);
+    } finally {
+      agent.kill("SIGTERM");
+      await agent.exited;
+    }
+    const before = readdirSync(data).sort();
+    const whole = installed.run(["audit", "verify", ...place], { cwd: home });
+    expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining("The audit trail is whole")]);
+    for (const words of [["status"], ["account", "create", "acme"]]) {
+      const { code, stderr } = installed.run([...words, ...place], { cwd: home });
+      expect([code, stderr]).toEqual([1, expect.stringContaining("the data folder of an agent")]);
+    }
+    const served = installed.run(["server", "--listen", "127.0.0.1:0", ...place], { cwd: home });
+    expect([served.code, served.stderr]).toEqual([1, expect.stringContaining("the data folder of an agent")]);
+    expect(readdirSync(data).sort()).toEqual(before);
+    const trail = join(data, "audit/audit.jsonl");
+    writeFileSync(trail, readFileSync(trail, "utf8").replace('"operation":"login"', '"operation":"logon"'));
+    const changed = installed.run(["audit", "verify", ...place], { cwd: home });
+    expect([changed.code, changed.stdout]).toEqual([74, expect.stringContaining("NOT whole")]);
   }, 60_000);
 });

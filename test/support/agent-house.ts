@@ -40,16 +40,16 @@ tokens_folder = "${simulator.tokensFolder}"
   const settings = `${primaryTable}${identity}`;
 
   /** `more` is text of the file after the common part; `$folder` is the folder. `table` is the primary's, when it is not this house's own. */
-  function configured(more: string, table = primaryTable): AgentConfig {
-    const text = `data = "${folder}/data"\n${table}${identity}${more.replaceAll("$folder", folder)}`;
+  function configured(more: string, table = primaryTable, data = "data", who = identity): AgentConfig {
+    const text = `data = "${folder}/${data}"\n${table}${who}${more.replaceAll("$folder", folder)}`;
     // Tables come after plain keys.
     const plain = /^(?:seal|https_proxy) = .*$/mu.exec(text)?.[0];
     const ordered = plain === undefined ? text : `${plain}\n${text.replace(plain, "")}`;
     return loadAgentConfig({ path: join(folder, "agent.toml"), text: ordered });
   }
 
-  async function start(more: string, log = createLogKeeper(), table = primaryTable): Promise<RunningAgent> {
-    return await startAgent(configured(more, table), {
+  async function start(more: string, log = createLogKeeper(), table = primaryTable, data = "data", who = identity): Promise<RunningAgent> {
+    return await startAgent(configured(more, table, data, who), {
       environment: {},
       clock,
       random: seededRandom(++starts),

@@ -177,6 +177,7 @@ export function createCliBench(app: () => AdminApp): CliBench {
           reload: async () => undefined,
           stop: async () => undefined,
         }),
+        verifyAgentTrail: async () => undefined,
         untilStopped: async () => undefined,
         serviceManager: { ready: () => undefined, reloading: () => undefined, stopping: () => undefined },
         conjurApi: () => {

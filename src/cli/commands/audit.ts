@@ -1,6 +1,7 @@
 /** `postern audit verify` and `postern why`. */
 
 import { Command } from "commander";
+import type { AuditFinding, AuditReport } from "../../audit/audit-log";
 import { adminOperations, type OutputOf } from "../../client/admin-wire";
 import { type Cli, createCommand, onRun, optionOf, usage } from "../command";
 import { exitCodes } from "../exit-codes";
@@ -17,23 +18,27 @@ function verifyCommand(cli: Cli): Command {
   )
     .option("--head <sequence:mac>", "where the trail stood once, from a checkpoint in the log: finds a trail cut behind it")
     .option("--from <sequence>", "the lines before this one were archived on purpose");
-  return onRun(command, cli, ({ withAdmin, finish, print }) => {
+  return onRun(command, cli, async ({ load, withAdmin, finish, print }) => {
     const head = optionOf(command, "head");
     const from = optionOf(command, "from");
     const options = {
       ...(head === undefined ? {} : { knownHead: headOf(head) }),
       ...(from === undefined ? {} : { from: sequenceOf("--from", from) }),
     };
-    return withAdmin(async (client) =>
-      finish(await client.call(adminOperations.verifyAudit, options), (report) => {
-        print(report, reportText(report));
-        return report.ok ? exitCodes.done : exitCodes.integrity;
-      }),
-    );
+    const show = (report: Report): number => {
+      print(report, reportText(report));
+      return report.ok ? exitCodes.done : exitCodes.integrity;
+    };
+    const ofAgent = await cli.world.verifyAgentTrail(load().config, options);
+    if (ofAgent !== undefined) return show(ofAgent);
+    return withAdmin(async (client) => finish(await client.call(adminOperations.verifyAudit, options), show));
   });
 }
 
-function reportText({ ok, lines, files, findings, found, lastSequence, lastMac }: OutputOf<typeof adminOperations.verifyAudit>): string {
+/** As it is made here, or comes over the admin socket. */
+type Report = Omit<AuditReport, "findings"> & { readonly findings: readonly (Omit<AuditFinding, "kind"> & { readonly kind: string })[] };
+
+function reportText({ ok, lines, files, findings, found, lastSequence, lastMac }: Report): string {
   const read = `${lines} lines in ${files.length} ${files.length === 1 ? "file" : "files"}, up to ${lastSequence}:${lastMac}\n`;
   if (ok) return `The audit trail is whole: ${read}`;
   const first = findings[0]?.sequence ?? 0;

@@ -137,7 +137,8 @@ describe("an app's socket", () => {
 
   test("is not taken from an agent that serves it", async () => {
     await start(apps);
-    await expect(house.start(apps)).rejects.toThrow("address_in_use");
+    await expect(house.start(apps, createLogKeeper(), house.primaryTable, "other")).rejects.toThrow("address_in_use");
+    await expect(house.start(apps)).rejects.toThrow("already_running");
     expect(await read(billing, "billing")).toBe("200 the billing password");
   });
 
@@ -253,7 +254,9 @@ describe("a port with challenges", () => {
     await open();
     expect(readdirSync(join(house.folder, "challenges"))).toEqual([]);
     symlinkSync(join(house.folder, "challenges"), join(house.folder, "linked"));
-    await expect(house.start(settings.replace("/challenges", "/linked"))).rejects.toThrow("configuration");
+    await expect(house.start(settings.replace("/challenges", "/linked"), createLogKeeper(), house.primaryTable, "other")).rejects.toThrow(
+      "configuration",
+    );
   });
 });
 
