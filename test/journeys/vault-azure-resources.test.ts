@@ -161,6 +161,32 @@ describe("a server without a secret", () => {
   });
 });
 
+describe("a server that changes the key of its tokens", () => {
+  test("is believed all the while, for Azure has known the next key since before it signed", async () => {
+    const exchange = "api://AzureADTokenExchange";
+    await write("identity/oidc/config", { issuer: outsideAddress });
+    await write("sys/auth/changing", { type: "azure", options: { arm_fresh_seconds: "0" } });
+    const accessor: string = (await server.operator.as("GET", "sys/auth")).body.data["changing/"].accessor;
+    const subject = `plugin-identity:root:auth:${accessor}`;
+    server.azure.federate("ci", { issuer: `${outsideAddress}/v1/identity/oidc/plugins`, subject, audience: exchange });
+    const { clientId } = server.azure.identity("ci");
+    const loginAnew = async () => {
+      const terms = { tenant_id: server.azure.tenant().id, resource: audience, client_id: clientId, identity_token_audience: exchange };
+      await write("auth/changing/config", terms);
+      await boundTo("vm", "here", "changing");
+      return login({ role: "here", jwt: tokenOf("vm"), ...fieldsOf("vm") }, "changing");
+    };
+    // Azure keeps what it fetches here for five minutes, and fetches nothing in between.
+    server.clock.advance(600_000);
+    expect(await loginAnew()).toEqual([200, undefined]);
+    server.clock.advance(290_000);
+    await write("identity/oidc/key/default/rotate", {});
+    expect(await loginAnew()).toEqual([200, undefined]);
+    expect((await server.operator.as("POST", "identity/oidc/key/default/rotate", { body: {} })).status).toBe(400);
+    expect(await loginAnew()).toEqual([200, undefined]);
+  });
+});
+
 describe("the server's own secret", () => {
   test("is rotated in the directory, and machines log in before, between and after", async () => {
     await boundTo("vm", "here");

@@ -22,7 +22,7 @@ export interface OperatorShell {
   readonly folder: string;
   /** Runs one command to its end; `input` is its standard input. */
   run(words: readonly string[], input?: string, environment?: Readonly<Record<string, string>>): Promise<Ended>;
-  /** Starts `postern server` on a free port and waits for the line that says where it listens. */
+  /** Starts `postern server`, on a free port unless the words name another, and waits for the line that says where it listens. */
   serve(words?: readonly string[], environment?: Readonly<Record<string, string>>): Promise<ServerProcess>;
   remove(): Promise<void>;
 }
@@ -51,7 +51,8 @@ export function createOperatorShell(program: readonly string[] = fromSource): Op
       return { code: await child.exited, out, err };
     },
     async serve(words = [], environment = {}) {
-      const child = Bun.spawn([...program, "server", "--listen", "127.0.0.1:0", "--log", join(folder, "server.log"), ...words], {
+      const listen = words.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+      const child = Bun.spawn([...program, "server", ...listen, "--log", join(folder, "server.log"), ...words], {
         cwd: folder,
         env: { ...settings, ...environment },
         stdout: "pipe",
