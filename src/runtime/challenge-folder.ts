@@ -18,13 +18,17 @@ import { join } from "node:path";
 import { PosternError } from "../model/failures";
 import type { ChallengeFolder } from "../model/ports";
 import { groupIdOf } from "./local-users";
+import { changeableByOthers } from "./trusted-way";
 
 const { O_CREAT, O_EXCL, O_WRONLY } = constants;
 const noFollow = constants.O_NOFOLLOW ?? 0;
 const folderMode = 0o750;
 const fileMode = 0o640;
 
-/** Makes the folder, or takes an empty or own one, and empties it. Throws `malformed` for one that others own or could write. */
+/**
+ * Makes the folder, or takes an own one, and removes the challenges in it. Throws `malformed` for one that is another's, and for one below a folder that
+ * others can change: they could put another folder in its place between two of its files, and have files of that folder removed.
+ */
 export function openChallengeFolder(path: string, group: string): ChallengeFolder {
   const groupId = groupIdOf(group);
   const wrong = (expected: string, cause?: unknown): PosternError =>
@@ -36,6 +40,8 @@ export function openChallengeFolder(path: string, group: string): ChallengeFolde
     mkdirSync(path, { recursive: true, mode: folderMode });
     const stats = lstatSync(path);
     if (!stats.isDirectory() || stats.uid !== process.getuid?.()) throw wrong("a folder of this user, not a link");
+    const other = changeableByOthers(path);
+    if (other !== undefined) throw wrong(`${other} to be changeable by this user and root alone`);
     chownSync(path, -1, groupId);
     chmodSync(path, folderMode);
     for (const name of readdirSync(path)) if (name.endsWith(".key")) rmSync(join(path, name));

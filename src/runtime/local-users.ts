@@ -4,6 +4,7 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from "node:f
 import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import { PosternError } from "../model/failures";
+import { changeableByOthers } from "./trusted-way";
 
 const unchanged = -1;
 
@@ -46,14 +47,13 @@ export function giveSocket(path: string, access: { readonly owner?: string; read
   }
 }
 
-/** Makes the folder of a socket if need be. Throws `malformed` for one in which others could put a socket of their own in its place. */
+/** Makes the folder of a socket if need be. Throws `malformed` where others could put a socket, or a folder with one, in its place. */
 export function ensureSocketFolder(path: string): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const { mode, uid } = lstatSync(folder);
-  const isOwn = uid === 0 || uid === process.getuid?.();
-  if (process.platform !== "win32" && (!isOwn || (mode & 0o022) !== 0))
-    throw wrong(folder, "a folder of this user or root that nobody else can write: whoever can would answer in the agent's place");
+  const other = lstatSync(folder).isSymbolicLink() ? folder : changeableByOthers(folder);
+  if (other !== undefined)
+    throw wrong(other, `a folder that this user and root alone can change: whoever else can would answer at ${path} in the agent's place`);
 }
 
 function idOf(text: string, file: string, expected: string): number {

@@ -5,10 +5,22 @@
  * following a link, and the file is opened below that descriptor, so that exchanging either of them in between leads nowhere else.
  */
 
-import { closeSync, constants, existsSync, fstatSync, openSync, readSync, realpathSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
 import { PosternError } from "../model/failures";
 import type { MachineFiles } from "../model/ports";
+import { changeableByOthers } from "./trusted-way";
 
 const maxChallengeBytes = 4096;
 const writableByOthers = 0o022;
@@ -44,13 +56,15 @@ export function createMachineFiles(): MachineFiles {
   };
 }
 
-/** `/proc/self/fd/N/name` is the name in the very folder that is open, whatever its path has become. */
+/** `/proc/self/fd/N/name` is the name in the very folder that is open, whatever its path has become; where that folder is, its descriptor tells. */
 function readBelow(folder: string, name: string): Uint8Array {
-  if (realpathSync(folder) !== folder) throw wrong(folder, "a folder that is reached by no link");
   const opened = openSync(folder, O_RDONLY | directory | noFollow);
   try {
-    assertFolder(folder, fstatSync(opened));
-    return readChallenge(`/proc/self/fd/${opened}/${name}`, join(folder, name));
+    const here = `/proc/self/fd/${opened}`;
+    if (readlinkSync(here) !== folder) throw wrong(folder, "a folder that is reached by no link");
+    const stats = fstatSync(opened);
+    assertFolder(folder, stats);
+    return readChallenge(`${here}/${name}`, join(folder, name), stats.uid);
   } finally {
     closeSync(opened);
   }
@@ -59,10 +73,10 @@ function readBelow(folder: string, name: string): Uint8Array {
 /** Where descriptors are no paths. On Windows the folder's access list keeps it to administrators and the agent's group. */
 function readByPath(folder: string, name: string): Uint8Array {
   if (realpathSync(folder).toLowerCase() !== folder.toLowerCase()) throw wrong(folder, "a folder that is reached by no link");
-  return readChallenge(join(folder, name), join(folder, name));
+  return readChallenge(join(folder, name), join(folder, name), lstatSync(folder).uid);
 }
 
-function readChallenge(path: string, shown: string): Uint8Array {
+function readChallenge(path: string, shown: string, folderOwner: number): Uint8Array {
   const descriptor = openSync(path, O_RDONLY | noFollow);
   try {
     const stats = fstatSync(descriptor);
@@ -70,6 +84,8 @@ function readChallenge(path: string, shown: string): Uint8Array {
     // A second name may be that of any file on this disk.
     if (stats.nlink > 1) throw wrong(shown, "a file with one name");
     if (isOpenToOthers(stats)) throw wrong(shown, "a file that its owner alone can write");
+    // The agent runs as root or as the user whose folder it is.
+    if (stats.uid !== 0 && stats.uid !== folderOwner) throw wrong(shown, "a file of root or of its folder's owner");
     if (stats.size > maxChallengeBytes) throw wrong(shown, `at most ${maxChallengeBytes} bytes`);
     const bytes = readUpTo(descriptor, maxChallengeBytes + 1);
     if (bytes.byteLength > maxChallengeBytes) throw wrong(shown, `at most ${maxChallengeBytes} bytes`);
@@ -82,6 +98,8 @@ function readChallenge(path: string, shown: string): Uint8Array {
 function assertFolder(path: string, stats: Stats): void {
   if (!stats.isDirectory()) throw wrong(path, "a folder");
   if (isOpenToOthers(stats)) throw wrong(path, "a folder that its owner alone can write");
+  const other = changeableByOthers(path, [stats.uid]);
+  if (other !== undefined) throw wrong(path, `nobody but its owner and root to be able to change ${other}`);
 }
 
 function isOpenToOthers(stats: Stats): boolean {

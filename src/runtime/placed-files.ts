@@ -26,8 +26,8 @@ import {
 import { basename, dirname, join } from "node:path";
 import { PosternError } from "../model/failures";
 import type { Random } from "../model/ports";
-import { isOfPrivateGroup } from "./files";
 import { groupIdOf, userIdOf } from "./local-users";
+import { changeableByOthers } from "./trusted-way";
 
 /** A file as it shall be. */
 export interface Placement {
@@ -60,9 +60,6 @@ interface Prepared {
 const isWindows = process.platform === "win32";
 const noFollow = constants.O_NOFOLLOW ?? 0;
 const nonBlocking = constants.O_NONBLOCK ?? 0;
-const othersWrite = 0o022;
-const groupWrite = 0o020;
-const sticky = 0o1000;
 
 /** Throws `malformed` for a place or an owner that cannot be, `storage_full`; nothing is left behind then. */
 export function stageFiles(placements: readonly Placement[], random: Random): Staged {
@@ -175,17 +172,9 @@ function trustedFolder(path: string): string {
   const folder = dirname(path);
   const stats = statSync(folder, { throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) throw wrong(folder, "a folder");
-  const real = realpathSync(folder);
-  if (isWindows) return real;
-  for (let each = real; ; each = dirname(each)) {
-    const stats = lstatSync(each);
-    const isOwn = stats.uid === 0 || stats.uid === process.getuid?.();
-    const mode = isOfPrivateGroup(stats) ? stats.mode & ~groupWrite : stats.mode;
-    // Above, what is ours stays ours in a folder where nobody removes what is another's.
-    const isClosed = (mode & othersWrite) === 0 || (each !== real && (mode & sticky) !== 0);
-    if (!isOwn || !isClosed) throw wrong(each, `a folder that only this user and root can change, as ${path} is to be put below it`);
-    if (each === dirname(each)) return real;
-  }
+  const other = changeableByOthers(folder);
+  if (other !== undefined) throw wrong(other, `a folder that only this user and root can change, as ${path} is to be put below it`);
+  return realpathSync(folder);
 }
 
 function syncFolder(path: string): void {

@@ -3,8 +3,8 @@
  *
  * A token is renewed at half of its remaining life, in the background, and the old one serves until five minutes before its end. One request is under way
  * for each audience, whoever waits: metadata endpoints answer a few requests a second and then throttle the whole machine. What fails for a while is asked
- * again with growing pauses that no two machines share; what is refused for good is told at once, and asked again by the next caller after a second, so that
- * an endpoint that was away when the machine started is not taken for absent.
+ * again with growing pauses that no two machines share; what is refused for good is told at once, and asked again by the next caller after a second, or
+ * as long as the endpoint said, so that one that was away when the machine started is not taken for absent.
  */
 
 import { PosternError } from "../../model/failures";
@@ -25,12 +25,12 @@ export interface MachineIdentityDeps extends SourceDeps {
   readonly pause: (ms: number) => Promise<void>;
 }
 
-/** What is kept for one audience. Times are of the clock that never jumps; `refusedAtMs` is when a request last ended without a token. */
+/** What is kept for one audience. Times are of the clock that never jumps; before `askAgainAtMs` nothing is asked, since a request ended without a token. */
 interface Entry {
   current?: { readonly token: MachineToken; readonly endsAtMs: number; readonly renewAtMs: number };
   flight?: Promise<MachineToken>;
   lastRefusal?: Refusal;
-  refusedAtMs: number;
+  askAgainAtMs: number;
 }
 
 const secondMs = 1000;
@@ -53,7 +53,7 @@ export function createMachineIdentity(options: SourceOptions, deps: MachineIdent
     const known = entries.get(resource);
     if (known !== undefined) return known;
     if (entries.size >= maxAudiences) throw new PosternError({ code: "internal", what: "too many audiences" });
-    const entry: Entry = { refusedAtMs: Number.NEGATIVE_INFINITY };
+    const entry: Entry = { askAgainAtMs: Number.NEGATIVE_INFINITY };
     entries.set(resource, entry);
     return entry;
   }
@@ -77,7 +77,7 @@ export function createMachineIdentity(options: SourceOptions, deps: MachineIdent
       entry.lastRefusal = outcome;
       const waitMs = Math.max(outcome.retryAfterMs ?? 0, jittered(Math.min(secondMs * 2 ** attempt, longestPauseMs)));
       if (!outcome.isTransient || clock.monotonicMs() + waitMs >= deadlineMs) {
-        entry.refusedAtMs = clock.monotonicMs();
+        entry.askAgainAtMs = clock.monotonicMs() + Math.max(outcome.retryAfterMs ?? 0, afterRefusalMs);
         logger.warn("machine_token_refused", { source: source.name, because: outcome.because, attempts: attempt + 1 });
         throw refusalError(outcome);
       }
@@ -129,7 +129,7 @@ export function createMachineIdentity(options: SourceOptions, deps: MachineIdent
     async credential(audience) {
       const entry = entryOf(audience);
       const nowMs = clock.monotonicMs();
-      const isCalm = nowMs - entry.refusedAtMs >= afterRefusalMs;
+      const isCalm = nowMs >= entry.askAgainAtMs;
       if (entry.current !== undefined && isUsable(entry.current, nowMs, clock.now())) {
         if (nowMs >= entry.current.renewAtMs && isCalm) void flightOf(audience, entry);
         return entry.current.token;

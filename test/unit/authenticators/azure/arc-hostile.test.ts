@@ -1,16 +1,29 @@
 /** What answers at the Arc agent's address is somebody else. It must be shown nothing but its own challenge. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createMachineFiles } from "../../../../src/runtime/machine-files";
 import { createTestClock } from "../../../support/house";
 import { createTestMachine, outcomeOf } from "../../../support/machine";
 
 const home = realpathSync(mkdtempSync(join(tmpdir(), "postern-arc-")));
-const folder = join(home, "tokens");
+const parent = join(home, "azcmagent");
+const folder = join(parent, "tokens");
 const stolen = "what nobody may see";
+/** Puts a link in a place and takes it away again, from a process of its own, so that it happens within an opening too. */
+const swapping = 'echo ready; while :; do mv -T "$1" "$3"; ln -s "$2" "$1"; rm "$1"; mv -T "$3" "$1"; done';
 let challenge: () => string;
 let seen: string[] = [];
 
@@ -26,18 +39,39 @@ const agent = Bun.serve({
 beforeAll(() => writeFileSync(join(home, "secret.key"), stolen));
 beforeEach(() => {
   seen = [];
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { mode: 0o750 });
+  for (const name of ["azcmagent", "moved", "evil"]) rmSync(join(home, name), { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true, mode: 0o750 });
 });
 afterAll(async () => {
   await agent.stop(true);
   rmSync(home, { recursive: true });
 });
 
-async function attack(realm: string, change: Partial<ReturnType<typeof createMachineFiles>> = {}): Promise<string> {
+const isRoot = process.getuid?.() === 0;
+const rootsOwn: readonly (readonly [string, () => void])[] = isRoot
+  ? [
+      ["is a device", () => void Bun.spawnSync(["mknod", "-m", "0640", join(folder, "a.key"), "c", "1", "5"])],
+      [
+        "is neither root's nor that of whoever has the folder",
+        () => {
+          writeFileSync(join(folder, "a.key"), "x", { mode: 0o640 });
+          chownSync(join(folder, "a.key"), 3001, 3001);
+        },
+      ],
+      [
+        "lies below a folder of somebody else",
+        () => {
+          writeFileSync(join(folder, "a.key"), "x", { mode: 0o640 });
+          chownSync(parent, 3001, 3001);
+        },
+      ],
+    ]
+  : [];
+
+async function attack(realm: string): Promise<string> {
   challenge = () => `Basic realm=${realm}`;
   const endpoint = `http://127.0.0.1:${agent.port}/metadata/identity/oauth2/token`;
-  const machine = createTestMachine({ source: "arc", endpoint, tokensFolder: folder }, { clock: createTestClock(), files: change });
+  const machine = createTestMachine({ source: "arc", endpoint, tokensFolder: folder }, { clock: createTestClock() });
   return await outcomeOf(machine.identity, "https://management.azure.com/");
 }
 
@@ -57,6 +91,18 @@ describe("a hostile answer at the Arc agent's address", () => {
     ["a path in quotes", () => `"${folder}/a.key"`],
     ["a NUL", () => `${folder}/a.key%00.key`],
     ["a relative path", () => "tokens/a.key"],
+    ["the folder by its own name twice", () => `${folder}//a.key`],
+    ["the folder from within", () => `${folder}/./a.key`],
+    ["a way around by its own parent", () => `${folder}/../tokens/a.key`],
+    ["a hidden file", () => `${folder}/.a.key`],
+    ["an ending in capitals", () => `${folder}/a.KEY`],
+    ["an ending before another", () => `${folder}/a.key.txt`],
+    ["a name too long", () => `${folder}/${"a".repeat(250)}.key`],
+    ["a path before another parameter", () => `${folder}/a.key, charset="UTF-8"`],
+    ["a second challenge", () => `${folder}/a.key, Basic realm=${home}/secret.key`],
+    ["a folder whose name only begins like it", () => `${folder}-of-another/a.key`],
+    ["a path of another system", () => "C:\\ProgramData\\AzureConnectedMachineAgent\\Tokens\\a.key"],
+    ["an address", () => `file://${folder}/a.key`],
   ])("is not followed to %s", async (_what, realm) => {
     expect(await attack(realm())).toBe("upstream_unavailable: challenge_path");
     expect(seen).toEqual([""]);
@@ -91,12 +137,31 @@ describe("a hostile answer at the Arc agent's address", () => {
         symlinkSync(join(home, "moved"), folder);
       },
     ],
+    [
+      "lies below a folder that is a link",
+      () => {
+        writeFileSync(join(folder, "a.key"), stolen, { mode: 0o640 });
+        renameSync(parent, join(home, "moved"));
+        symlinkSync(join(home, "moved"), parent);
+      },
+    ],
+    [
+      "lies below a folder that others can change",
+      () => {
+        writeFileSync(join(folder, "a.key"), "x", { mode: 0o640 });
+        chmodSync(parent, 0o757);
+      },
+    ],
+    ["was moved away with its folder", () => renameSync(parent, join(home, "moved"))],
+    ["is a link to one beside it", () => symlinkSync("b.key", join(folder, "a.key"))],
+    ["is a link to a device", () => symlinkSync("/dev/zero", join(folder, "a.key"))],
+    // What only root can plant.
+    ...rootsOwn,
   ];
   test.each(planted)("reads nothing of a file that %s", async (_what, plant) => {
     plant();
     expect(await attack(`${folder}/a.key`)).toBe("upstream_unavailable: challenge_file");
     expect(seen).toEqual([""]);
-    rmSync(join(home, "moved"), { recursive: true, force: true });
   });
 
   test("with a line break in its file sends no header of its own", async () => {
@@ -105,27 +170,31 @@ describe("a hostile answer at the Arc agent's address", () => {
     expect(seen).toEqual([""]);
   });
 
-  test("gains nothing by exchanging the folder while the file is opened", async () => {
+  const exchanged: readonly (readonly [string, (evil: string) => readonly [place: string, other: string]])[] = [
+    ["the file", (evil) => [join(folder, "a.key"), join(evil, "a.key")]],
+    ["the folder", (evil) => [folder, evil]],
+    [
+      "the folder above",
+      (evil) => {
+        mkdirSync(join(evil, "tokens"), { mode: 0o750 });
+        writeFileSync(join(evil, "tokens", "a.key"), stolen, { mode: 0o640 });
+        return [parent, evil];
+      },
+    ],
+  ];
+  test.each(exchanged)("gains nothing by exchanging %s while it is opened", async (_what, prepare) => {
     writeFileSync(join(folder, "a.key"), "challenge", { mode: 0o640 });
-    const real = createMachineFiles();
     const evil = join(home, "evil");
-    mkdirSync(evil, { recursive: true, mode: 0o750 });
+    mkdirSync(evil, { mode: 0o750 });
     symlinkSync(join(home, "secret.key"), join(evil, "a.key"));
-    let isStopped = false;
-    const swapping = (async () => {
-      while (!isStopped) {
-        renameSync(folder, join(home, "aside"));
-        symlinkSync(evil, folder);
-        await Bun.sleep(0);
-        rmSync(folder);
-        renameSync(join(home, "aside"), folder);
-        await Bun.sleep(0);
-      }
-    })();
-    for (let round = 0; round < 40; round += 1) await attack(`${folder}/a.key`, real);
-    isStopped = true;
-    await swapping;
-    expect(seen.length).toBeGreaterThanOrEqual(40);
+    const [place, other] = prepare(evil);
+    const swapper = Bun.spawn(["sh", "-c", swapping, "sh", place, other, join(home, "aside")], { stdout: "pipe" });
+    await swapper.stdout.getReader().read();
+    for (let round = 0; round < 150; round += 1) await attack(`${folder}/a.key`);
+    swapper.kill("SIGKILL");
+    await swapper.exited;
+    rmSync(join(home, "aside"), { recursive: true, force: true });
+    expect(seen.length).toBeGreaterThanOrEqual(150);
     expect(seen.filter((header) => header !== "" && header !== "Basic challenge")).toEqual([]);
   });
 

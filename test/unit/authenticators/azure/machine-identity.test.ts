@@ -235,6 +235,19 @@ describe("asking", () => {
     expect(machine.pauses).toEqual([7000]);
   });
 
+  test("leaves the endpoint alone for as long as it asks for, also where that is longer than anybody waits", async () => {
+    machineOf("vm").fault("token", { kind: "status", status: 429, retryAfterSeconds: 200 }, 1);
+    const machine = imds("vm");
+    const before = machineOf("vm").requests("token");
+    expect(await outcomeOf(machine.identity, arm)).toContain("http_429");
+    clock.advance(199_000);
+    expect(await outcomeOf(machine.identity, arm)).toContain("http_429");
+    expect(machineOf("vm").requests("token") - before).toBe(1);
+    clock.advance(1001);
+    expect(await outcomeOf(machine.identity, arm)).toBe("token");
+    expect(machine.pauses).toEqual([]);
+  });
+
   test("goes on for 75 seconds, and a later caller asks anew: absence is not remembered", async () => {
     machineOf("vm").fault("token", { kind: "status", status: 410 });
     const machine = imds("vm");
