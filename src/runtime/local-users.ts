@@ -1,6 +1,6 @@
 /** Users and groups of this machine by name or number, and whose a socket is. */
 
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import { PosternError } from "../model/failures";
@@ -51,7 +51,7 @@ export function giveSocket(path: string, access: { readonly owner?: string; read
 export function ensureSocketFolder(path: string): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const other = lstatSync(folder).isSymbolicLink() ? folder : changeableByOthers(folder);
+  const other = changeableByOthers(folder);
   if (other !== undefined)
     throw wrong(other, `a folder that this user and root alone can change: whoever else can would answer at ${path} in the agent's place`);
 }

@@ -23,7 +23,7 @@ const parent = join(home, "azcmagent");
 const folder = join(parent, "tokens");
 const stolen = "what nobody may see";
 /** Puts a link in a place and takes it away again, from a process of its own, so that it happens within an opening too. */
-const swapping = 'echo ready; while :; do mv -T "$1" "$3"; ln -s "$2" "$1"; rm "$1"; mv -T "$3" "$1"; done';
+const swapping = 'echo ready; while [ -e "$4" ]; do mv -T "$1" "$3"; ln -s "$2" "$1"; rm "$1"; mv -T "$3" "$1"; done';
 let challenge: () => string;
 let seen: string[] = [];
 
@@ -188,12 +188,13 @@ describe("a hostile answer at the Arc agent's address", () => {
     mkdirSync(evil, { mode: 0o750 });
     symlinkSync(join(home, "secret.key"), join(evil, "a.key"));
     const [place, other] = prepare(evil);
-    const swapper = Bun.spawn(["sh", "-c", swapping, "sh", place, other, join(home, "aside")], { stdout: "pipe" });
+    const going = join(home, "going");
+    writeFileSync(going, "");
+    const swapper = Bun.spawn(["sh", "-c", swapping, "sh", place, other, join(home, "aside"), going], { stdout: "pipe" });
     await swapper.stdout.getReader().read();
     for (let round = 0; round < 150; round += 1) await attack(`${folder}/a.key`);
-    swapper.kill("SIGKILL");
-    await swapper.exited;
-    rmSync(join(home, "aside"), { recursive: true, force: true });
+    rmSync(going);
+    expect(await swapper.exited).toBe(0);
     expect(seen.length).toBeGreaterThanOrEqual(150);
     expect(seen.filter((header) => header !== "" && header !== "Basic challenge")).toEqual([]);
   });
