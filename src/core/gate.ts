@@ -197,7 +197,7 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
 }
 
 function refusedPath({ because, detail, remedy }: Omit<PathVerdict & { readonly allowed: false }, "allowed">, hint?: string): PosternError {
-  const checks = [{ check: because, ok: false, detail }];
+  const checks = [{ check: because, ok: false, detail }, ...(hint === undefined ? [] : [{ check: "path_meant", ok: false, detail: hint }])];
   const further = { ...(remedy === undefined ? {} : { remedy }), ...(hint === undefined ? {} : { hint }) };
   return new PosternError({ code: "forbidden", because, checks, ...further });
 }

@@ -30,13 +30,15 @@ export function explainDecision(record: AuditRecord): string {
     ...row("Who", who(record)),
     ...row("From", from(context)),
     ...row("Proof", record.authenticator),
+    ...row("Token", record.accessor === undefined ? undefined : `of accessor ${record.accessor}`),
     ...row("Wanted", wanted(record)),
+    ...row("Path", record.path),
     ...row("Facts", `of revision ${record.revision}`),
     ...attributes(record),
     ...(checks.length === 0 ? [] : ["", "Checks", ...checks.map(checkLine)]),
     "",
     ...verdict(record),
-    ...(remedy === undefined ? [] : ["", "What would allow it, loaded into root:", ...remedy.split("\n").map((line) => `  ${line}`)]),
+    ...(remedy === undefined ? [] : ["", `What would allow it, ${placeOf(record)}:`, ...remedy.split("\n").map((line) => `  ${line}`)]),
   ];
   return lines.map((line) => `${printable(line)}\n`).join("");
 }
@@ -80,6 +82,11 @@ function checkLine({ check, ok, detail, origin }: Check): string {
 function verdict({ allowed, rule, failure, because }: AuditRecord): readonly string[] {
   if (allowed) return row("Allowed", rule === undefined ? "no rule was needed" : `by ${rule}`);
   return row("Refused", `${failure ?? "refused"}${because === undefined ? "" : `, because ${because}`}`);
+}
+
+/** Rules about paths stand in policies that tokens carry; all other rights in the policy of the account. */
+function placeOf({ because = "" }: AuditRecord): string {
+  return /(?:^|_)path(?:_|$)/u.test(because) ? "in a policy that the token has" : "loaded into root";
 }
 
 function printable(line: string): string {

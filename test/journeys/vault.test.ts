@@ -1,6 +1,8 @@
 /** A machine that works by Vault's protocol, and what it finds again after the server was killed and started anew. */
 
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createOperatorShell, type OperatorShell, type ServerProcess, shippedProgram } from "../support/operator";
 
 const timeoutMs = 60_000;
@@ -65,6 +67,15 @@ test(
     expect((await ask(kept, "GET", "secret/data/app")).body.data).toMatchObject({ data: { password: "two" }, metadata: { version: 2 } });
     expect((await ask(kept, "GET", "secret/data/app?version=1")).body.data.data).toEqual({ password: "one" });
     expect((await ask(kept, "POST", "secret/data/app", { data: {} })).status).toBe(403);
+    const trail = readFileSync(join(shell.folder, "data/audit/audit.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const refused = trail.findLast(({ operation, allowed }) => operation === "secret.write" && !allowed);
+    expect(refused).toMatchObject({ path: "secret/data/app", accessor: expect.stringMatching(/^\w{24}$/) });
+    expect((await shell.run(["why", refused.decision])).out).toContain(
+      'What would allow it, in a policy that the token has:\n  path "secret/data/app" { capabilities = ["update"] }\n',
+    );
     expect((await ask(revoked, "GET", "auth/token/lookup-self")).status).toBe(403);
     expect([(await login(many)).status, (await login(once)).status]).toEqual([200, 400]);
     expect((await ask(wrap_info.token, "POST", "sys/wrapping/unwrap")).body.data.data).toEqual({ password: "two" });

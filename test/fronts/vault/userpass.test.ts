@@ -99,7 +99,7 @@ describe("a login by password", () => {
     expect(statuses.filter((status) => status === 200)).toHaveLength(0);
     expect(statuses.filter((status) => status === 400)).toHaveLength(5);
     expect(statuses.filter((status) => status === 403)).toHaveLength(95);
-  });
+  }, 30_000);
 
   test("comes from the user's networks alone", async () => {
     await user("alice", { password: "correct horse", token_bound_cidrs: "192.0.2.0/24" });

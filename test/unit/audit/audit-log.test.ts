@@ -158,6 +158,8 @@ describe("the audit log", () => {
       because: "privilege_missing",
       authenticator: "authn-azure/AzureAE1",
       claimed: "host/azure-apps/AD",
+      path: "secret/data/app",
+      accessor: "5ha8sEepFTQFkp4wSfdV7ymS",
       checks: [
         { check: "resource_exists", ok: true },
         {

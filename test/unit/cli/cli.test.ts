@@ -266,6 +266,26 @@ What would allow it, loaded into root:
 `);
   });
 
+  test("tells of what was asked for by path which token asked, and into which policy what is missing belongs", async () => {
+    const rule = 'path "secret/data/app" { capabilities = ["read"] }';
+    await operated.trail.append(
+      readRecord(9, {
+        decision: "d-9p4thp4thp4t",
+        allowed: false,
+        path: "secret/data/app",
+        accessor: "5ha8sEepFTQFkp4wSfdV7ymS",
+        failure: "forbidden",
+        because: "no_path_rule",
+        checks: [{ check: "no_path_rule", ok: false, detail: "no rule of app, default is for secret/data/app" }],
+        remedy: rule,
+      }),
+    );
+    const { out } = await cli.run("why d-9p4thp4thp4t");
+    expect(out).toContain("Token       of accessor 5ha8sEepFTQFkp4wSfdV7ymS\n");
+    expect(out).toContain("Path        secret/data/app\n");
+    expect(out).toContain(`What would allow it, in a policy that the token has:\n  ${rule}\n`);
+  });
+
   test("has colour on a terminal alone, and not when NO_COLOR asks for none", async () => {
     expect((await cli.run("why d-7k2m9x4p1qz0", { isTerminal: true })).out).toContain("\u001b[31m  ✗ permit");
     expect((await cli.run("why d-7k2m9x4p1qz0", { isTerminal: true, environment: { NO_COLOR: "1" } })).out).not.toContain("\u001b");
