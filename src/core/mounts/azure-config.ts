@@ -64,6 +64,8 @@ const longestAudience = 599;
 /** Half a year. */
 export const usualPasswordSeconds = 15_768_000;
 
+const longestPasswordSeconds = 100 * 365 * 86_400;
+
 const noConfig: AzureConfig = {
   tenantId: "",
   resource: "",
@@ -94,6 +96,7 @@ export function changedConfig(
       "error registering rotation job: rotation manager capabilities not supported in Vault community edition",
     );
   const after = { ...(before ?? noConfig), ...change };
+  if (after.rootPasswordTtlSeconds > longestPasswordSeconds) throw argument("root_password_ttl", "root_password_ttl is at most 100 years");
   settledConfig(after, defaults);
   return isSameCredential(before, after) ? after : withoutRotation(after);
 }

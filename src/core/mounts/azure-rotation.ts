@@ -41,6 +41,7 @@ type Made = NonNullable<RootRotation["made"]>;
 const settlingMs = 60_000;
 /** When a password that was noted and never kept is taken for lost. */
 const lostAfterMs = 180_000;
+const shortestSeconds = 3600;
 /** When a new password that still does not work is given up. */
 const giveUpAfterMs = 900_000;
 
@@ -76,6 +77,10 @@ export function createAzureRotation(deps: AzureRotationDeps, mountType: string):
     if (clientId === "") throw argument("client_id", "client_id is required");
     // What the environment says would be said again at the next start, and others may live by it.
     if (config.clientSecret === "") throw argument("client_secret", "there is no client_secret in the configuration to rotate");
+    const ttlSeconds = config.rootPasswordTtlSeconds || usualPasswordSeconds;
+    // Or the secret in use would have ended before anybody could make another.
+    if (ttlSeconds < shortestSeconds)
+      throw argument("root_password_ttl", `root_password_ttl is at least ${shortestSeconds} seconds for a rotation`);
     const applications = directory(config, mount);
     const { id } = theOnly(await asked(() => applications.find(clientId)));
     const name = `vault-${uuidOf(Buffer.from(random.bytes(16)).toString("hex"))}`;
@@ -85,7 +90,7 @@ export function createAzureRotation(deps: AzureRotationDeps, mountType: string):
         present.clientSecret === config.clientSecret && present.clientId === config.clientId && present.tenantId === config.tenantId;
       return isSame ? { ...present, rotation: { name, beganAt: clock.now(), isPromoted: false } } : undefined;
     });
-    const endsAt = clock.now() + (config.rootPasswordTtlSeconds || usualPasswordSeconds) * 1000;
+    const endsAt = clock.now() + ttlSeconds * 1000;
     const made = await addPassword(applications, mount, { id, name, endsAt });
     try {
       await proceed(mount, name, (present, rotation) => ({ ...present, rotation: { ...rotation, made } }));

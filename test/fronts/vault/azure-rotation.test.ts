@@ -97,6 +97,7 @@ describe("what cannot be rotated", () => {
 
   test.each<[string, object, string]>([
     ["a configuration without an application", { client_id: "" }, "client_id is required"],
+    ["one whose passwords would end at once", { root_password_ttl: 59 }, "root_password_ttl is at least 3600 seconds for a rotation"],
     ["one that proves itself as a machine", { client_secret: "" }, "there is no client_secret in the configuration to rotate"],
   ])("%s", async (_title, change, says) => {
     await desk.vault.as("POST", "auth/azure/config", { body: change });
