@@ -10,16 +10,18 @@ type Lists = Readonly<Record<string, readonly unknown[]>>;
 
 /** What is wrong with the members for all rules of a path together, as half a sentence; undefined when nothing is. Values are not repeated. */
 export function parametersProblem(rules: readonly PathRule[], parameters: Readonly<Record<string, unknown>>): string | undefined {
-  const sent = new Map(Object.entries(parameters).map(([name, value]) => [name.toLowerCase(), value]));
-  const missing = rules.flatMap(({ requiredParameters = [] }) => requiredParameters).find((name) => !sent.has(name.toLowerCase()));
+  // Not by name: two members may differ in case alone, and each of them must pass.
+  const sent = Object.entries(parameters).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const names = new Set(sent.map(([name]) => name));
+  const missing = rules.flatMap(({ requiredParameters = [] }) => requiredParameters).find((name) => !names.has(name.toLowerCase()));
   if (missing !== undefined) return `needs the member ${missing}`;
-  if (sent.size === 0) return undefined;
+  if (sent.length === 0) return undefined;
   const denied = merged(rules.map(({ deniedParameters }) => deniedParameters));
   if (denied?.has("*") === true) return "allows no members";
   const allowed = merged(rules.map(({ allowedParameters }) => allowedParameters));
   for (const [name, value] of sent) {
     const no = denied?.get(name);
-    if (no !== undefined && isListed(value, no)) return `denies the member ${name} as it is`;
+    if (no !== undefined && holdsListed(value, no)) return `denies the member ${name} as it is`;
     if (allowed === undefined) continue;
     const yes = allowed.get(name);
     if (yes === undefined ? !allowed.has("*") : !isListed(value, yes)) return `does not allow the member ${name} as it is`;
@@ -44,20 +46,24 @@ function merged(lists: readonly (Lists | undefined)[]): ReadonlyMap<string, read
   return hasAny ? found : undefined;
 }
 
-function isListed(value: unknown, list: readonly unknown[]): boolean {
-  return list.length === 0 || list.some((each) => matches(each, value));
+/** Of a list also each of its elements: what may not be said is not said in a list either. */
+function holdsListed(value: unknown, list: readonly unknown[]): boolean {
+  return isListed(value, list) || (Array.isArray(value) && value.some((element) => isListed(element, list)));
 }
 
-/** Texts with a `*` at either end stand for more; everything else is compared as it is written. */
-function matches(pattern: unknown, value: unknown): boolean {
-  if (typeof pattern !== "string" || typeof value !== "string")
-    return JSON.stringify(pattern) === JSON.stringify(value) || String(pattern) === plain(value);
+function isListed(value: unknown, list: readonly unknown[]): boolean {
+  return list.length === 0 || list.some((each) => matches(each, plain(value)));
+}
+
+/** Everything is compared as it is written; in the texts of a policy a `*` at either end stands for more. */
+function matches(pattern: unknown, text: string): boolean {
+  if (typeof pattern !== "string") return plain(pattern) === text;
   const begins = pattern.startsWith("*");
   const ends = pattern.endsWith("*");
   if (pattern === "*") return true;
-  if (begins && ends) return value.includes(pattern.slice(1, -1));
-  if (begins) return value.endsWith(pattern.slice(1));
-  return ends ? value.startsWith(pattern.slice(0, -1)) : pattern === value;
+  if (begins && ends) return text.includes(pattern.slice(1, -1));
+  if (begins) return text.endsWith(pattern.slice(1));
+  return ends ? text.startsWith(pattern.slice(0, -1)) : pattern === text;
 }
 
 const plain = (value: unknown): string => (typeof value === "object" ? JSON.stringify(value) : String(value));

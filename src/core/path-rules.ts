@@ -21,6 +21,8 @@ interface Merged {
   /** The path without a `*` at its end. */
   readonly stem: string;
   readonly isPrefix: boolean;
+  /** Of a rule with wildcards: what stands in front of the first one. */
+  readonly head: string;
   /** Of the stem; only where one of them is `+`. */
   readonly segments: readonly string[] | undefined;
   readonly capabilities: ReadonlySet<Capability>;
@@ -45,36 +47,43 @@ export const rootRights = everything;
 export function createPathRights(policies: readonly NamedRules[]): PathRights {
   const merged = mergeByPath(policies);
   const exact = new Map<string, Merged>();
-  const prefixes = new Map<string, Merged>();
-  const segmented: Merged[] = [];
+  const byHead = new Map<string, Merged[]>();
   for (const rule of merged) {
-    if (rule.segments !== undefined) segmented.push(rule);
-    else if (rule.isPrefix) prefixes.set(rule.stem, rule);
-    else exact.set(rule.path, rule);
+    if (!rule.isPrefix && rule.segments === undefined) exact.set(rule.path, rule);
+    else byHead.set(rule.head, [...(byHead.get(rule.head) ?? []), rule]);
   }
-  const prefixLengths = [...new Set([...prefixes.keys()].map((stem) => stem.length))].sort((left, right) => right - left);
+  for (const rules of byHead.values()) rules.sort(byNearness);
+  const headLengths = [...new Set([...byHead.keys()].map((head) => head.length))].sort((left, right) => right - left);
   const names = policies.map(({ name }) => name).sort(byText);
 
-  function longestPrefix(path: string): Merged | undefined {
-    for (const length of prefixLengths) {
-      const found = length <= path.length ? prefixes.get(path.slice(0, length)) : undefined;
-      if (found !== undefined) return found;
+  /** Every rule with wildcards that is for the path, the one that decides first: where the first wildcard stands later, the rule comes before. */
+  function* wildcards(path: string): Generator<Merged> {
+    const segments = path.split("/");
+    for (const length of headLengths) {
+      if (length > path.length) continue;
+      for (const rule of byHead.get(path.slice(0, length)) ?? []) if (rule.segments === undefined || fits(rule, segments)) yield rule;
     }
-    return undefined;
   }
 
-  function wildcard(path: string): Merged | undefined {
-    let best = longestPrefix(path);
-    if (segmented.length === 0) return best;
-    const segments = path.split("/");
-    for (const rule of segmented) if (fits(rule, segments) && (best === undefined || isBetter(rule, best))) best = rule;
-    return best;
+  /** Every rule that is for the path, each once and the one that decides first. Of a list also those for the path without its slash. */
+  function* matching(path: string): Generator<Merged> {
+    const ways = path.endsWith("/") ? [path, path.slice(0, -1)] : [path];
+    const told = new Set<Merged>();
+    for (const way of ways) {
+      const rule = exact.get(way);
+      if (rule !== undefined) yield rule;
+    }
+    for (const way of ways) {
+      for (const rule of wildcards(way)) {
+        if (!told.has(rule)) yield rule;
+        told.add(rule);
+      }
+    }
   }
 
   function deciding(path: string): Merged | undefined {
-    const isList = path.endsWith("/");
-    const bare = isList ? path.slice(0, -1) : path;
-    return exact.get(path) ?? (isList ? exact.get(bare) : undefined) ?? wildcard(path) ?? (isList ? wildcard(bare) : undefined);
+    for (const rule of matching(path)) return rule;
+    return undefined;
   }
 
   return {
@@ -122,6 +131,7 @@ function mergeByPath(policies: readonly NamedRules[]): readonly Merged[] {
       path,
       stem,
       isPrefix,
+      head: headOf(stem, segments),
       segments: segments.includes("+") ? segments : undefined,
       capabilities,
       isDenied: capabilities.has("deny"),
@@ -140,21 +150,23 @@ function fits({ segments: pattern = [], isPrefix }: Merged, segments: readonly s
   });
 }
 
-/** Of two rules with wildcards, the one that says more about the path. */
-function isBetter(left: Merged, right: Merged): boolean {
-  const later = firstWildcard(left) - firstWildcard(right);
-  if (later !== 0) return later > 0;
-  if (left.isPrefix !== right.isPrefix) return right.isPrefix;
-  const fewer = plusCount(right) - plusCount(left);
-  if (fewer !== 0) return fewer > 0;
-  if (left.path.length !== right.path.length) return left.path.length > right.path.length;
-  return left.path > right.path;
+/** Of two rules whose first wildcard stands at the same place, the one that says more about the path comes first. */
+function byNearness(left: Merged, right: Merged): number {
+  if (left.isPrefix !== right.isPrefix) return left.isPrefix ? 1 : -1;
+  const fewer = plusCount(left) - plusCount(right);
+  if (fewer !== 0) return fewer;
+  if (left.path.length !== right.path.length) return right.path.length - left.path.length;
+  return byText(right.path, left.path);
 }
 
-function firstWildcard({ path, segments, stem }: Merged): number {
-  if (segments === undefined) return stem.length;
-  const before = segments.slice(0, segments.indexOf("+")).join("/").length;
-  return before === 0 && path.startsWith("+") ? 0 : before + 1;
+function headOf(stem: string, segments: readonly string[]): string {
+  const plus = segments.indexOf("+");
+  return plus < 0
+    ? stem
+    : segments
+        .slice(0, plus)
+        .map((segment) => `${segment}/`)
+        .join("");
 }
 
 const plusCount = ({ segments }: Merged): number => segments?.filter((segment) => segment === "+").length ?? 0;

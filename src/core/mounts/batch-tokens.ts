@@ -10,6 +10,7 @@ import { PosternError } from "../../model/failures";
 import { type AccountName, parseRoleId } from "../../model/ids";
 import type { Keyring, Random } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
+import { ownRecord } from "./own-record";
 import { batchPrefix } from "./token-names";
 
 const text = v.string();
@@ -18,7 +19,7 @@ const BatchDocument = v.object({
   role: v.pipe(text, v.transform(parseRoleId)),
   policies: v.array(text),
   path: text,
-  meta: v.nullable(v.record(text, text)),
+  meta: v.nullable(ownRecord(text)),
   displayName: text,
   isOrphan: v.boolean(),
   parent: v.exactOptional(text),
@@ -30,7 +31,7 @@ const BatchDocument = v.object({
   /** The mount whose login made it: with that it ends. */
   mountAccessor: v.exactOptional(text),
   mountPath: v.exactOptional(text),
-  alias: v.exactOptional(v.object({ name: text, metadata: v.record(text, text) })),
+  alias: v.exactOptional(v.object({ name: text, metadata: ownRecord(text) })),
 });
 
 export type BatchToken = Readonly<v.InferOutput<typeof BatchDocument>>;

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { PosternError } from "../../model/failures";
 import type { SignedTokens, SigningKeys } from "../../model/ports";
 import type { BoundClaim, ClaimRules } from "./jwt-claims";
+import { ownRecord } from "./own-record";
 import { changedParameters, noTokenParameters, type TokenParametersChange, TokenParametersDocument } from "./token-parameters";
 
 const text = v.string();
@@ -13,12 +14,12 @@ const texts = v.array(text);
 export const JwtRoleDocument = v.object({
   boundAudiences: texts,
   boundSubject: text,
-  boundClaims: v.record(text, v.array(v.union([text, v.number(), v.boolean()]))),
+  boundClaims: ownRecord(v.array(v.union([text, v.number(), v.boolean()]))),
   globs: v.boolean(),
   userClaim: text,
   userClaimIsPointer: v.boolean(),
   groupsClaim: text,
-  mappings: v.record(text, text),
+  mappings: ownRecord(text),
   clockSkewSeconds: v.number(),
   expirationSeconds: v.number(),
   notBeforeSeconds: v.number(),

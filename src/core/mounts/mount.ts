@@ -5,9 +5,10 @@ import { sha256Hex } from "../../crypto/digest";
 import { identifierProblem } from "../../model/ids";
 import type { Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
+import { ownRecord } from "./own-record";
 
 const text = v.string();
-const texts = v.record(text, text);
+const texts = ownRecord(text);
 const seconds = v.number();
 
 /** A mount as it is kept. */

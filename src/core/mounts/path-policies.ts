@@ -17,6 +17,7 @@ import { byText } from "../sorted-page";
 import { builtInPolicies } from "./built-in-policies";
 import { type Documents, namesIn } from "./documents";
 import type { Mounts } from "./mounts";
+import { ownRecord } from "./own-record";
 import { filledIn, isTemplated, type TemplateValues } from "./policy-templates";
 
 /** A policy as its front understood it: the text, and what it says. */
@@ -53,7 +54,7 @@ export interface PathPoliciesDeps {
 }
 
 const capabilities: readonly Capability[] = ["create", "read", "update", "patch", "delete", "list", "sudo", "deny"];
-const lists = v.record(v.string(), v.array(v.unknown()));
+const lists = ownRecord(v.array(v.unknown()));
 const Rule = v.object({
   path: v.string(),
   capabilities: v.array(v.picklist(capabilities)),
@@ -79,6 +80,14 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
   const kind = documents.kind(PolicyDocument);
   const named = new WeakMap<object, PathPolicy>();
   const ready = new Map<string, Ready>();
+  /** Asked at every use of every token, and a policy may have thousands of rules. */
+  const personal = new WeakMap<PathPolicy, boolean>();
+
+  function hasPlaceholders(policy: PathPolicy): boolean {
+    const known = personal.get(policy) ?? policy.rules.some(isTemplated);
+    personal.set(policy, known);
+    return known;
+  }
 
   function find(graph: Graph, account: AccountName, name: string): PathPolicy | undefined {
     const document = kind.find(graph, idOf(account, name));
@@ -93,7 +102,8 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
   /** Rules with placeholders differ from caller to caller, so whoever they are made for is a part of the key. */
   function made(policies: readonly (PathPolicy | undefined)[], key: string, values: TemplateValues): PathRights {
     const known = ready.get(key);
-    if (known?.policies.every((policy, index) => policy === policies[index])) return known.rights;
+    const isSame = known?.policies.length === policies.length && known.policies.every((policy, index) => policy === policies[index]);
+    if (known !== undefined && isSame) return known.rights;
     const rules = policies.flatMap((policy): NamedRules[] =>
       policy === undefined ? [] : [{ name: policy.name, rules: filledIn(policy.rules, values) }],
     );
@@ -149,7 +159,7 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
       if (names.includes("root")) return rootRights;
       const account = mounts.account(graph);
       const policies = names.map((name) => find(graph, account, name));
-      const isPersonal = policies.some((policy) => policy?.rules.some(isTemplated));
+      const isPersonal = policies.some((policy) => policy !== undefined && hasPlaceholders(policy));
       return made(policies, `${isPersonal ? values.key : ""}\n${names.join("\n")}`, values);
     },
 

@@ -2,7 +2,7 @@
  * Placeholders in the paths of rules: `secret/data/{{identity.entity.id}}/*`. They are filled in with what is known of the caller.
  *
  * A rule with a placeholder that nothing is known for is dropped, and so is one whose value could change which paths the rule is for: names that a caller
- * brings along must not widen it. Source of the names: Vault 1.19, sdk/helper/identitytpl.
+ * brings along must not widen it. Only a rule that denies stays with such a value as it is, for it can give nothing, and nobody is to talk it away. Source of the names: Vault 1.19, sdk/helper/identitytpl.
  */
 
 import type { PathRule } from "../../model/paths";
@@ -34,12 +34,14 @@ export function filledIn(rules: readonly PathRule[], values: TemplateValues): re
     let isWhole = true;
     const path = rule.path.replace(placeholder, (_, name: string) => {
       const value = knownValue(name, values);
-      if (value === undefined || !isHarmless(value)) isWhole = false;
+      if (value === undefined || !(isHarmless(value) || denies(rule))) isWhole = false;
       return value ?? "";
     });
     return isWhole && !path.includes("{{") ? [{ ...rule, path }] : [];
   });
 }
+
+const denies = ({ capabilities }: PathRule): boolean => capabilities.includes("deny");
 
 const isHarmless = (value: string): boolean => value !== "" && value !== "." && !/[/+*]|\.\.|\p{Cc}/u.test(value);
 

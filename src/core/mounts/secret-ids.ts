@@ -11,6 +11,7 @@ import { accountOf, parseRoleId, type RoleId } from "../../model/ids";
 import type { TokenRecord, TokenStep, TokenStore } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
+import { ownRecord } from "./own-record";
 
 const text = v.string();
 const SecretIdDocument = v.object({
@@ -28,7 +29,7 @@ const SecretIdDocument = v.object({
   networks: v.array(text),
   /** Of the tokens that it is shown for; empty: as the role has it. */
   tokenNetworks: v.array(text),
-  metadata: v.record(text, text),
+  metadata: ownRecord(text),
 });
 /** The outer member tells it from a token's own record, which is kept in the same place. */
 const Kept = v.object({ secretId: SecretIdDocument });

@@ -8,9 +8,10 @@ import { parseAccount, parseRoleId } from "../../model/ids";
 import type { TokenRecord, TokenStep, TokenStore } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
+import { ownRecord } from "./own-record";
 
 const text = v.string();
-const texts = v.record(text, text);
+const texts = ownRecord(text);
 
 const LoginDocument = v.object({
   mountAccessor: text,
@@ -21,7 +22,7 @@ const LoginDocument = v.object({
   alias: v.object({ name: text, metadata: texts }),
   entityId: text,
   /** What was proven, to be compared again when the token is renewed. */
-  evidence: v.record(text, v.array(text)),
+  evidence: ownRecord(v.array(text)),
 });
 
 /** A token as it is kept. Times of its life are in seconds, 0: none. */

@@ -57,12 +57,12 @@ const isObject = (value: HclValue): value is HclObject => typeof value === "obje
 const grants = ["create", "read", "update", "patch", "delete", "list", "sudo", "deny"] as const;
 /** Of things that are not served here: they give nothing. */
 const foreign: readonly string[] = ["scan", "subscribe", "recover"];
-const shorthands: Readonly<Record<string, readonly Capability[]>> = {
-  deny: ["deny"],
-  read: ["read", "list"],
-  write: ["create", "read", "update", "delete", "list"],
-  sudo: ["create", "read", "update", "delete", "list", "sudo"],
-};
+const shorthands: ReadonlyMap<string, readonly Capability[]> = new Map([
+  ["deny", ["deny"]],
+  ["read", ["read", "list"]],
+  ["write", ["create", "read", "update", "delete", "list"]],
+  ["sudo", ["create", "read", "update", "delete", "list", "sudo"]],
+]);
 const ignored: readonly string[] = [
   "mfa_methods",
   "control_group",
@@ -93,17 +93,17 @@ function read({ key, labels, value, line }: HclItem, rule: { -readonly [Name in 
       return;
     case "policy": {
       const word = typeof value === "string" ? value : "";
-      rule.capabilities = [...rule.capabilities, ...(shorthands[word] ?? fail(`${about}invalid policy '${word.slice(0, 64)}'`))];
+      rule.capabilities = [...rule.capabilities, ...(shorthands.get(word) ?? fail(`${about}invalid policy '${word.slice(0, 64)}'`))];
       return;
     }
     case "required_parameters":
       rule.requiredParameters = [...(rule.requiredParameters ?? []), ...textsOf(value, `${about}required_parameters`)];
       return;
     case "allowed_parameters":
-      rule.allowedParameters = { ...rule.allowedParameters, ...listsOf(value, `${about}allowed_parameters`) };
+      rule.allowedParameters = joined(rule.allowedParameters, listsOf(value, `${about}allowed_parameters`), `${about}allowed_parameters`);
       return;
     case "denied_parameters":
-      rule.deniedParameters = { ...rule.deniedParameters, ...listsOf(value, `${about}denied_parameters`) };
+      rule.deniedParameters = joined(rule.deniedParameters, listsOf(value, `${about}denied_parameters`), `${about}denied_parameters`);
       return;
     case "min_wrapping_ttl":
       rule.minWrappingSeconds = durationOf(value, `${about}error parsing min_wrapping_ttl`);
@@ -129,14 +129,30 @@ function textsOf(value: HclValue, about: string): readonly string[] {
   return value.map((each: HclValue) => (typeof each === "string" ? each : fail(`${about}: expected a list of texts`)));
 }
 
+type Entry = readonly [name: string, values: readonly unknown[]];
+
 /** Names of members are compared in lower case, so they are kept so. */
-function listsOf(value: HclValue, about: string): Readonly<Record<string, readonly unknown[]>> {
-  const entries = objectsIn(value, about).flatMap(({ items }) =>
+function listsOf(value: HclValue, about: string): readonly Entry[] {
+  return objectsIn(value, about).flatMap(({ items }) =>
     items.map(
-      ({ key, value: list }) => [key.toLowerCase(), Array.isArray(list) ? list.map(plain) : fail(`${about}: expected lists`)] as const,
+      ({ key, value: list }): Entry => [key.toLowerCase(), Array.isArray(list) ? list.map(plain) : fail(`${about}: expected lists`)],
     ),
   );
-  return Object.fromEntries(entries);
+}
+
+/** A member that is named twice would let the one list hide the other. */
+function joined(
+  before: PathRule["deniedParameters"] = {},
+  added: readonly Entry[],
+  about: string,
+): NonNullable<PathRule["deniedParameters"]> {
+  const all: readonly Entry[] = [...Object.entries(before), ...added];
+  const names = new Set<string>();
+  for (const [name] of all) {
+    if (names.has(name)) fail(`${about}: the member "${name.slice(0, 64)}" is named twice`);
+    names.add(name);
+  }
+  return Object.fromEntries(all);
 }
 
 function plain(value: HclValue): unknown {

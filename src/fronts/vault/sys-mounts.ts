@@ -70,6 +70,9 @@ async function write(call: Call, kind: MountClass): Promise<Answer> {
 async function remove(call: Call, kind: MountClass): Promise<Answer> {
   const { path, isTune } = meant(call, kind);
   if (isTune) throw new PosternError({ code: "unsupported", what: "delete", kind: "method" });
+  // Methods are taken away where that takes `sudo`, and nowhere else.
+  if (kind === "secret" && `${path}/`.startsWith("auth/"))
+    throw argument("path", "a path outside of auth/", `cannot unmount ${JSON.stringify(`${path.slice(0, 256)}/`)}`);
   await call.broker.paths.mounts.disable(call.caller(), call.access(), path);
   return {};
 }

@@ -103,6 +103,13 @@ describe("the configuration of the method jwt", () => {
 });
 
 describe("roles of the method jwt", () => {
+  test.each(["constructor", "prototype", "__proto__"])("do not forget what they want of a claim that is called %p", async (name) => {
+    await bridge({ bound_claims: JSON.parse(`{"oid":"${oid}",${JSON.stringify(name)}:"x"}`) });
+    const withClaim = JSON.parse(`{${JSON.stringify(name)}:"x"}`);
+    expect(await login(signToken(claims()))).toMatchObject(refused(`error validating claims: claim "${name}" is missing`));
+    expect((await login(signToken(Object.fromEntries([...Object.entries(claims()), ...Object.entries(withClaim)])))).status).toBe(200);
+  });
+
   test.each([
     [
       "without the kind of role",

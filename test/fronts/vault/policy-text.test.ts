@@ -83,6 +83,15 @@ path "sys/+/x" { policy = "write" }
       'failed to parse policy: path "a": max_wrapping_ttl cannot be less than min_wrapping_ttl',
     ],
     ['path "a" { policy = "sometimes" }', "failed to parse policy: path \"a\": invalid policy 'sometimes'"],
+    ['path "a" { policy = "constructor" }', "failed to parse policy: path \"a\": invalid policy 'constructor'"],
+    [
+      'path "a" {\n denied_parameters = { "Debug" = [] }\n denied_parameters = { "debug" = ["x"] }\n}',
+      'failed to parse policy: path "a": denied_parameters: the member "debug" is named twice',
+    ],
+    [
+      '{"path":{"a":{"allowed_parameters":{"X":[],"x":["1"]}}}}',
+      'failed to parse policy: path "a": allowed_parameters: the member "x" is named twice',
+    ],
     ['path "a" { expiration = "2027-01-01T00:00:00Z" }', 'failed to parse policy: path "a": invalid key "expiration" on line 1'],
     ['path "a" {\n  capabilities = ["read"\n', "failed to parse policy: At 3:1: expected a comma or the end of the list"],
     ['path "a', "failed to parse policy: At 1:6: expected the end of the text"],

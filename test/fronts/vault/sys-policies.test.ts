@@ -49,6 +49,37 @@ describe("policies by path", () => {
     expect(await vault.as(method, `sys/policies/acl/${name}`, { body })).toMatchObject({ status: 400, body: errors(says) });
   });
 
+  test.each(["constructor", "prototype", "__proto__"])(
+    "hold a rule about a member called %p for as long as they are kept",
+    async (name) => {
+      const denied = `path "cubbyhole/*" { capabilities = ["create", "update"]\n denied_parameters = { ${JSON.stringify(name)} = [] } }`;
+      const allowed = `path "cubbyhole/*" { capabilities = ["create", "update"]\n allowed_parameters = { ${JSON.stringify(name)} = [] } }`;
+      await vault.as("PUT", "sys/policies/acl/denying", { body: { policy: denied } });
+      await vault.as("PUT", "sys/policies/acl/allowing", { body: { policy: allowed } });
+      const write = async (policy: string, body: string) => {
+        const options = { body: { policies: [policy], no_default_policy: true } };
+        const token = (await vault.as("POST", "auth/token/create", options)).body.auth.client_token;
+        return (await vault.as("POST", "cubbyhole/x", { token, body })).status;
+      };
+      const body = `{${JSON.stringify(name)}:"1"}`;
+      expect([await write("denying", body), await write("denying", '{"a":"1"}')]).toEqual([403, 204]);
+      expect([await write("allowing", body), await write("allowing", '{"a":"1"}')]).toEqual([204, 403]);
+    },
+  );
+
+  test("about the mounts of secrets take no method away", async () => {
+    await vault.as("POST", "sys/auth/ci", { body: { type: "approle" } });
+    const rules = 'path "sys/mounts/*" { capabilities = ["create", "read", "update", "delete", "sudo"] }';
+    await vault.as("PUT", "sys/policies/acl/mounts", { body: { policy: rules } });
+    const token = await tokenOf("mounts");
+    expect(await vault.as("DELETE", "sys/mounts/auth/ci", { token })).toMatchObject({
+      status: 400,
+      body: errors('cannot unmount "auth/ci/"'),
+    });
+    expect((await vault.as("POST", "sys/mounts/auth/more", { token, body: { type: "approle" } })).status).toBe(400);
+    expect((await vault.as("GET", "sys/auth")).body.data).toHaveProperty("ci/");
+  });
+
   test("change what tokens may do at once, also those that are out already", async () => {
     const token = await tokenOf("app");
     const ask = async () => (await vault.as("POST", "sys/capabilities-self", { token, body: { paths: ["kv/x"] } })).body.data;

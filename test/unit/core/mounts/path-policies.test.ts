@@ -106,4 +106,11 @@ describe("placeholders", () => {
   ])("of %p drop the rule", (path) => {
     expect(paths(path, "kept")).toEqual(["kept"]);
   });
+
+  test("of a value that no path may hold keep a rule that denies, whatever the caller is called", () => {
+    const denying = (path: string) => filledIn([{ path, capabilities: ["read", "deny"] }], values).map((rule) => rule.path);
+    expect(denying("a/{{identity.entity.metadata.evil}}/*")).toEqual(["a/a/b/*"]);
+    expect(denying("a/{{identity.entity.metadata.star}}")).toEqual(["a/*"]);
+    expect(denying("a/{{identity.entity.metadata.none}}")).toEqual([]);
+  });
 });
