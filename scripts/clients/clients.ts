@@ -102,6 +102,7 @@ export const clients: readonly Client[] = [
     source: { kind: "go", cut: "h1:TqHCYIwKxup9rYGBlqYdC23EdZ0q5QJCa1KYVyVWyDU=" },
   },
   { name: "hvac", package: "hvac", version: "2.4.0", protocol: "vault", source: { kind: "python" } },
+  { name: "azure-identity-python", package: "azure-identity", version: "1.27.0", protocol: "azure", source: { kind: "python" } },
   { name: "node-vault", package: "node-vault", version: "0.12.0", protocol: "vault", source: { kind: "npm" } },
   {
     name: "vault-java-driver",

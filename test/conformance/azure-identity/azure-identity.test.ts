@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClock } from "../../../src/runtime/clock";
 import { createRandom } from "../../../src/runtime/random";
-import { createAzureSimulator, type SimulatedIdentity } from "../../../src/simulator/azure/simulator";
-import { claimsOf, getToken, type Outcome } from "./token-case";
+import { createAzureSimulator } from "../../../src/simulator/azure/simulator";
+import { runArcCases } from "./agent-folder";
+import { claimsOf, getToken } from "./token-case";
 
 // Each case is a process that loads the whole library.
 setDefaultTimeout(30_000);
@@ -93,7 +94,7 @@ describe("Azure's library by App Service's variables", () => {
 });
 
 describe("Azure's library on an Arc server", async () => {
-  const { outcomes, identities, challenges } = await runArcCases();
+  const { outcomes, identities, challenges } = await runArcCases(join(import.meta.dir, "arc-cases.ts"));
 
   test("gets the machine's own token through the challenge file, by the default chain too", () => {
     for (const outcome of [outcomes.system, outcomes.default]) {
@@ -144,31 +145,3 @@ describe("Azure's library by Entra's token endpoint", () => {
     expect(outcome.token).toBeUndefined();
   });
 });
-
-interface ArcReport {
-  readonly outcomes: Readonly<Record<string, Outcome>>;
-  readonly identities: { readonly system: SimulatedIdentity; readonly assigned: SimulatedIdentity; readonly resourceId: string };
-  readonly challenges: number;
-}
-
-/** Where namespaces are not allowed, the simulator itself refuses a folder that somebody uses. */
-async function runArcCases(): Promise<ArcReport> {
-  const program = [process.execPath, join(import.meta.dir, "arc-cases.ts")];
-  const inside = ["sh", "-c", 'mount -t tmpfs none /var/opt && exec "$@"', "sh", ...program];
-  for (const command of [
-    ["unshare", "-m", ...inside],
-    ["unshare", "-Urm", ...inside],
-  ]) {
-    const canMount = Bun.spawnSync([...command.slice(0, command.indexOf("sh")), "sh", "-c", "mount -t tmpfs none /var/opt"]).success;
-    if (canMount) return report(command);
-  }
-  return report(program);
-}
-
-async function report(command: readonly string[]): Promise<ArcReport> {
-  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "inherit" });
-  const [text, exitCode] = await Promise.all([new Response(child.stdout).text(), child.exited]);
-  if (exitCode !== 0) throw new Error(`the Arc cases ended with exit code ${exitCode}`);
-  const found: ArcReport = JSON.parse(text);
-  return found;
-}
