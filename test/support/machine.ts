@@ -23,6 +23,8 @@ export interface TestMachineOptions {
   readonly allowOutbound?: readonly string[];
   /** Whether a caller's patience ends: pauses of exactly five seconds then pass, else they never end. */
   readonly impatient?: boolean;
+  /** How long one exchange with a local endpoint may take, in place of five seconds. */
+  readonly timeoutMs?: number;
 }
 
 /** A caller waits this long; other pauses are between two requests. */
@@ -39,7 +41,10 @@ export function createTestMachine(options: SourceOptions, test: TestMachineOptio
     files: { ...createMachineFiles(), ...test.files },
     http: createHttpClient({ ...common, allowOutbound: test.allowOutbound ?? [], extraRoots: test.extraRoots ?? [] }),
     // A proxy is set for everybody else.
-    openLocal: (prefix) => createHttpClient({ ...common, allowOutbound: [prefix] }),
+    openLocal(prefix) {
+      const client = createHttpClient({ ...common, allowOutbound: [prefix] });
+      return { ...client, send: (request, limits) => client.send(request, { ...limits, timeoutMs: test.timeoutMs ?? limits.timeoutMs }) };
+    },
     random: seededRandom(3),
     async pause(ms) {
       if (ms === patienceMs) return test.impatient === true ? undefined : await new Promise<void>(() => undefined);
