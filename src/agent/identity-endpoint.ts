@@ -3,7 +3,7 @@
  * libraries look for nothing else.
  *
  * Whoever gets a token here can act as the machine where that token counts. So nothing is offered unless it is configured, each app brings a secret of its
- * own, and only audiences that the configuration names are asked for, to the letter.
+ * own, and only audiences that the configuration names are asked for, as it spells them.
  * Source: "How to use managed identities for App Service and Azure Functions", REST endpoint reference, api-version 2019-08-01.
  */
 
@@ -30,6 +30,8 @@ export interface IdentityEndpointDeps {
 const tokenPath = "/msi/token";
 const oldestVersion = "2019-08-01";
 const maxToldLength = 256;
+/** By all the names that an identity is selected with at any of Azure's endpoints: a name that is overlooked would get the token of another identity. */
+const selectors = ["client_id", "clientid", "principal_id", "object_id", "mi_res_id", "msi_res_id"];
 
 export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
   const { identity, trail, settings } = deps;
@@ -47,27 +49,27 @@ export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
       await refused(c.env.context, {}, "identity_header");
       return refuse(401, "The X-IDENTITY-HEADER header is missing or wrong");
     }
-    const query = new URL(c.req.url).searchParams;
-    if ([...query.keys()].some((name) => query.getAll(name).length > 1)) return refuse(400, "A query parameter occurs more than once");
+    const query = readQuery(c.req.url);
+    if (query === undefined) return refuse(400, "A query parameter occurs more than once");
     const version = query.get("api-version") ?? "";
     if (!/^\d{4}-\d{2}-\d{2}$/u.test(version) || version < oldestVersion)
       return refuse(400, `api-version must be ${oldestVersion} or later`);
     return await hand(query, c.env.context);
   });
 
-  async function hand(query: URLSearchParams, context: RequestContext): Promise<Response> {
+  async function hand(query: ReadonlyMap<string, string>, context: RequestContext): Promise<Response> {
     const resource = query.get("resource") ?? "";
     // There is one identity here, and who asks for a certain one may mean another.
-    if (["client_id", "principal_id", "object_id", "mi_res_id"].some((name) => (query.get(name) ?? "") !== ""))
-      return refuse(400, "No identity can be selected here");
-    const facts = { audience: resource.slice(0, maxToldLength) };
-    if (!settings.audiences.includes(resource)) {
+    if (selectors.some((name) => (query.get(name) ?? "") !== "")) return refuse(400, "No identity can be selected here");
+    const audience = settings.audiences.find((each) => canonical(each) === canonical(resource));
+    const facts = { audience: audience ?? resource.slice(0, maxToldLength) };
+    if (audience === undefined) {
       await refused(context, facts, "audience");
       return refuse(403, "The resource is not one that this machine hands out tokens for");
     }
     let token: MachineToken;
     try {
-      token = await identity.credential(resource);
+      token = await identity.credential(audience);
     } catch (error) {
       await trail.record({ ...decision(context), facts, error });
       return refuse(503, "The machine's own identity endpoint gives no token now", { "retry-after": "5" });
@@ -93,6 +95,19 @@ export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
 
   // The listener tells protocols apart by name; this one is Azure's.
   return { name: "keyvault", app, hot: [], takesPolicy: () => false, refuse: () => refuse(400, "The request is not acceptable") };
+}
+
+/** By names in small letters; undefined when one occurs twice. */
+function readQuery(url: string): ReadonlyMap<string, string> | undefined {
+  const query = [...new URL(url).searchParams].map(([name, value]) => [name.toLowerCase(), value] as const);
+  const byName = new Map(query);
+  return byName.size === query.length ? byName : undefined;
+}
+
+/** One spelling of an audience for all that mean it: with scheme and host in small letters and without a slash at the end. The rest counts to the letter. */
+function canonical(audience: string): string {
+  const [, origin, path = ""] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)(.*)$/isu.exec(audience) ?? [];
+  return origin === undefined ? audience : `${origin.toLowerCase()}${path.replace(/\/$/u, "")}`;
 }
 
 function refuse(statusCode: number, message: string, headers: Readonly<Record<string, string>> = {}): Response {

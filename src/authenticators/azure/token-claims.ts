@@ -57,11 +57,16 @@ function sameAudience(left: string, right: string): boolean {
 
 /** The token's own claims decide; where it lacks the one for this selector, the endpoint's word must do. */
 function isOfIdentity(claims: JsonObject, { echo }: TokenGrant, { kind, value }: IdentitySelector, mustEcho: boolean): boolean {
-  const isWanted = (text: unknown): boolean => typeof text === "string" && text.toLowerCase() === value.toLowerCase();
+  const isWanted = (text: unknown): boolean => typeof text === "string" && spelledAlike(text) === spelledAlike(value);
   const said = Object.values(echo).some(isWanted);
   if (mustEcho && !said) return false;
   const carried = { client: claims.appid ?? claims.azp, object: claims.oid, resource: claims.xms_mirid }[kind];
   return carried === undefined ? isWanted(echo[kind]) : isWanted(carried);
+}
+
+/** Some tokens have resource ids without the slash at the start. */
+function spelledAlike(name: string): string {
+  return name.toLowerCase().replace(/^\//u, "");
 }
 
 function refused(because: string): { readonly refusal: Refusal } {

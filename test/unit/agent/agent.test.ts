@@ -1,6 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import * as v from "valibot";
 import type { RunningAgent } from "../../../src/agent/agent";
 import { type Ask, apps, createAgentHouse, logIn, secretPath } from "../../support/agent-house";
 import { createLogKeeper } from "../../support/fake-issuer";
@@ -333,14 +334,25 @@ function cutOff(text: string): string {
   return text;
 }
 
+const Lent = v.object({ access_token: v.string(), resource: v.string() });
+
 describe("the identity endpoint", () => {
   const audience = "https://vault.azure.net";
   const settings = `${apps}[apps.shop.identity_endpoint]\nlisten = "127.0.0.1:0"\nsecret_file = "$folder/identity.secret"\naudiences = ["${audience}"]\n`;
   writeFileSync(join(house.folder, "identity.secret"), "s3cret", { mode: 0o600 });
-  async function ask(changes: { resource?: string; headers?: Record<string, string>; more?: string } = {}): Promise<Response> {
+  interface Asked {
+    readonly resource?: string;
+    readonly version?: string;
+    readonly headers?: Record<string, string>;
+    readonly more?: string;
+    readonly method?: string;
+  }
+  async function open(): Promise<(asked?: Asked) => Promise<Response>> {
     const url = (await start(settings)).urls()[2];
-    const query = `api-version=2019-08-01&resource=${encodeURIComponent(changes.resource ?? audience)}${changes.more ?? ""}`;
-    return await fetch(`${url}/msi/token?${query}`, { headers: { "x-identity-header": "s3cret", ...changes.headers } });
+    return ({ resource = audience, version = "2019-08-01", headers = {}, more = "", method = "GET" } = {}) => {
+      const query = `api-version=${version}&resource=${encodeURIComponent(resource)}${more}`;
+      return fetch(`${url}/msi/token?${query}`, { method, headers: { "x-identity-header": "s3cret", ...headers } });
+    };
   }
 
   test("is off unless it is configured", async () => {
@@ -364,19 +376,84 @@ describe("the identity endpoint", () => {
   });
 
   test("hands out a token of the machine for an audience that is named", async () => {
+    const ask = await open();
     const answer = await ask();
     expect(await answer.json()).toMatchObject({ resource: audience, token_type: "Bearer", expires_on: expect.stringMatching(/^\d+$/) });
+  });
+
+  test("takes an audience for what it is, however its host is written and with a slash at the end or without, and asks for it as it is named", async () => {
+    const ask = await open();
+    for (const resource of [`${audience}/`, "HTTPS://Vault.Azure.NET", "https://vault.AZURE.net/"]) {
+      const answer = await ask({ resource });
+      const { access_token: token, resource: told } = v.parse(Lent, await answer.json());
+      expect([JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).aud, told]).toEqual([audience, resource]);
+    }
+  });
+
+  test.each(["2017-09-01", "2019-07-01-preview", "2019-8-1", "", "latest"])("speaks no version %s", async (version) => {
+    const ask = await open();
+    const answer = await ask({ version, headers: { secret: "s3cret" } });
+    expect([answer.status, await answer.json()]).toEqual([400, { statusCode: 400, message: "api-version must be 2019-08-01 or later" }]);
+  });
+
+  test("opens one app's endpoint with that app's secret alone", async () => {
+    writeFileSync(join(house.folder, "billing.secret"), "billing's", { mode: 0o600 });
+    const own = settings.replaceAll("apps.shop.", "apps.billing.").replace("identity.secret", "billing.secret").slice(apps.length);
+    const urls = (await start(settings + own)).urls().filter((url) => url.startsWith("http:"));
+    const query = new URLSearchParams({ "api-version": "2019-08-01", resource: audience });
+    const statuses = urls.map(async (url) => {
+      const answers = ["billing's", "s3cret", "", "s3cret, billing's"].map(async (secret) => {
+        const answer = await fetch(`${url}/msi/token?${query}`, { headers: { "x-identity-header": secret } });
+        return answer.status;
+      });
+      return await Promise.all(answers);
+    });
+    expect((await Promise.all(statuses)).toSorted()).toEqual([
+      [200, 401, 401, 401],
+      [401, 200, 401, 401],
+    ]);
+  });
+
+  test("hands out nothing while its secret is missing, empty or readable for everybody", async () => {
+    const file = join(house.folder, "identity.secret");
+    const ask = await open();
+    chmodSync(file, 0o644);
+    expect((await ask()).status).toBe(500);
+    chmodSync(file, 0o600);
+    renameSync(file, `${file}.away`);
+    expect((await ask({ headers: { "x-identity-header": "" } })).status).toBe(401);
+    writeFileSync(file, "\n", { mode: 0o600 });
+    expect((await ask({ headers: { "x-identity-header": "" } })).status).toBe(401);
+    renameSync(`${file}.away`, file);
+    expect((await ask()).status).toBe(200);
+  });
+
+  test.each(["POST", "HEAD", "PUT", "OPTIONS"])("hands out nothing for %s", async (method) => {
+    const ask = await open();
+    const answer = await ask({ method });
+    expect([answer.status, (await answer.text()).includes("access_token")]).toEqual([405, false]);
   });
 
   test.each([
     ["another audience", { resource: "https://management.azure.com/" }, 403],
     ["one that only begins like it", { resource: `${audience}.evil.example` }, 403],
+    ["one with two slashes at the end", { resource: `${audience}//` }, 403],
+    ["a path of it", { resource: `${audience}/x` }, 403],
+    ["it at another port", { resource: `${audience}:443` }, 403],
+    ["it by another scheme", { resource: "http://vault.azure.net" }, 403],
+    ["it with a name before it", { resource: "https://x@vault.azure.net" }, 403],
+    ["it before a line", { resource: `${audience}\n` }, 403],
+    ["it as a scope", { resource: `${audience}/.default` }, 403],
     ["no audience", { resource: "" }, 403],
     ["another secret", { headers: { "x-identity-header": "s3cre" } }, 401],
     ["a page", { headers: { origin: "https://evil.example" } }, 403],
     ["two resources", { more: "&resource=https://management.azure.com/" }, 400],
-    ["a certain identity", { more: "&client_id=00000000-0000-4000-8000-000000000000" }, 400],
+    ["a second resource by its name in capitals", { more: "&RESOURCE=https://management.azure.com/" }, 400],
+    ...["client_id", "clientid", "Client_Id", "principal_id", "object_id", "mi_res_id", "msi_res_id"].map(
+      (name) => [`a certain identity, by ${name}`, { more: `&${name}=00000000-0000-4000-8000-000000000000` }, 400] as const,
+    ),
   ])("refuses %s", async (_what, changes, status) => {
+    const ask = await open();
     const answer = await ask(changes);
     expect(answer.status).toBe(status);
     expect(await answer.text()).not.toContain("access_token");
