@@ -19,7 +19,7 @@ try {
   const story = await play({ binary: resolve("dist/postern"), folder, narrator });
   console.log(`\n${paint("1", "Done")}`);
   console.log(
-    `    ${Object.keys(story.read).length} logins read the secret, ${story.refusals.length} were refused and explained; the server ended with ${story.exitCodes.join(" and ")}.`,
+    `    ${Object.keys({ ...story.read, ...story.byVault.read }).length} logins read the secret, ${story.refusals.length + story.byVault.refusals.length} were refused and explained; the server ended with ${story.exitCodes.join(" and ")}.`,
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });

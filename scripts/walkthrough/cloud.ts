@@ -8,10 +8,15 @@ export const service = "AzureAE1";
 export const variable = "secrets/test-variable";
 export const secretValue = "m575ec2rtTest888wqertgawe2sadsfg6dsasdfa";
 
+/** Of the application as which Postern asks about machines, where Vault's method azure has to. */
+export const applicationSecret = "q8~not.Azures.at.all";
+
 /** `ad` is the machine of the story. `ad-2` is its neighbour, `stranger` stands in another group whose name the bound one begins with, `intruder` in another tenant. */
 export const cloud: CloudDescription = {
   tenants: [{ name: "acme" }, { name: "globex" }],
   audiences: microsoftAudiences,
+  applications: [{ name: "postern", secret: applicationSecret }],
+  readers: [{ principal: "postern" }],
   identities: [{ name: "id-batch", resourceGroup: "rg-identities" }],
   machines: [
     { name: "ad", kind: "vm", resourceGroup: "rg-app", resourceName: "AD" },

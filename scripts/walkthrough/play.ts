@@ -14,6 +14,7 @@ import { arcLines, curl, imdsLine, logIn, loginLine, platformToken, readLine, re
 import { authenticatorPolicy, hostsPolicy, secretsPolicy } from "./policies";
 import { type Refusal, refusalsAfterEnabling, refusalsBeforeEnabling } from "./refusals";
 import { bash, mustRun, startServer } from "./shell";
+import { playVault, type VaultStory } from "./vault";
 
 /** Hears the story as it goes on. */
 export interface Narrator {
@@ -26,6 +27,8 @@ export interface Story {
   /** What each machine read, by the name of its host. */
   readonly read: Readonly<Record<string, string>>;
   readonly refusals: readonly Refusal[];
+  /** The same machines by Vault's protocol. */
+  readonly byVault: VaultStory;
   /** What the server ended with, each time it was stopped. */
   readonly exitCodes: readonly number[];
   readonly auditReport: string;
@@ -134,7 +137,10 @@ async function playOn(stage: Stage): Promise<Story> {
   narrator.chapter("4. Refused, each for its own reason");
   refusals.push(...(await refusalsAfterEnabling(stage)));
 
-  narrator.chapter("5. The authenticator switched on by configuration, as Conjur's operators do it");
+  narrator.chapter("5. The same machines by Vault's protocol, bound to where Azure says they are");
+  const byVault = await playVault(stage);
+
+  narrator.chapter("6. The authenticator switched on by configuration, as Conjur's operators do it");
   await enable(stage, admin, false);
   exitCodes.push(await first.stop());
   const second = await start(stage, { CONJUR_AUTHENTICATORS: `authn,authn-azure/${service}` });
@@ -142,9 +148,9 @@ async function playOn(stage: Stage): Promise<Story> {
   read["AD again"] = await machineReads(stage, hosts[0]);
   exitCodes.push(await second.stop());
 
-  narrator.chapter("6. What is written down");
+  narrator.chapter("7. What is written down");
   const auditReport = await auditVerified(stage);
-  return { read, refusals, exitCodes, auditReport, pids };
+  return { read, refusals, byVault, exitCodes, auditReport, pids };
 }
 
 async function initialise({ narrator, postern }: Stage): Promise<void> {
@@ -164,10 +170,11 @@ async function createAccount({ narrator, postern }: Stage): Promise<string> {
 
 async function start(stage: Stage, env: Readonly<Record<string, string>>) {
   const { binary, folder, data, port, azure, narrator, url, cert } = stage;
-  const outbound = new URL(azure.entra.url).origin;
+  const manager = azure.resourceManager.url;
+  const outbound = `${azure.entra.url}/,${manager}/`;
   const shown = Object.entries(env).map(([name, value]) => `${name}=${value} `);
   narrator.command(
-    `${shown.join("")}postern server --data "$data" --seal file:seal.key --listen 127.0.0.1:${port} --tls-cert server.pem --tls-key server.key --ca azure-ca.pem --allow-outbound ${outbound}/`,
+    `${shown.join("")}postern server --data "$data" --seal file:seal.key --listen 127.0.0.1:${port} --tls-cert server.pem --tls-key server.key --ca azure-ca.pem --allow-outbound ${outbound} --azure-authority ${azure.entra.url} --azure-resource-manager ${manager}`,
   );
   const file = (name: string): string => join(folder, name);
   const command = [binary, "server", "--data", data, "--seal", `file:${file("seal.key")}`, "--listen", `127.0.0.1:${port}`];
@@ -178,8 +185,7 @@ async function start(stage: Stage, env: Readonly<Record<string, string>>) {
     file("server.key"),
     "--ca",
     file("azure-ca.pem"),
-    "--allow-outbound",
-    `${outbound}/`,
+    ...["--allow-outbound", outbound, "--azure-authority", azure.entra.url, "--azure-resource-manager", manager],
   );
   const server = await startServer(command, { cwd: file("elsewhere"), env, url: `${url}/health`, ca: cert });
   narrator.result(`listening on ${url}`);

@@ -16,7 +16,7 @@ export interface Refusal {
   readonly why: string;
 }
 
-interface Attempt {
+export interface Attempt {
   readonly name: string;
   readonly make: (stage: Stage) => Promise<Answer>;
 }
@@ -64,7 +64,8 @@ async function session(stage: Stage): Promise<string> {
   return (await logIn(stage, "AD", await platformToken(stage.azure.machine("ad")))).body;
 }
 
-async function refused(stage: Stage, { name, make }: Attempt): Promise<Refusal> {
+/** Makes an attempt that must be refused, and asks why as the operator does. */
+export async function refused(stage: Stage, { name, make }: Attempt): Promise<Refusal> {
   const { status, body } = await make(stage);
   if (status < 400) throw new Error(`${name}: was not refused (${status})`);
   const { decision, because } = lastRefusal(stage);

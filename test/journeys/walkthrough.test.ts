@@ -41,6 +41,19 @@ describe("the walkthrough on the compiled binary", () => {
     expect(refusal?.why).toContain("because");
   });
 
+  test.each(["ad", "onprem"])("lets %s read by Vault's protocol too, where Azure says it is", (machine) => {
+    expect(story.byVault.read[machine]).toBe(secretValue);
+  });
+
+  test.each([
+    ["a machine of another group", "bound_resource_groups"],
+    ["a machine that gives itself out as another", "origin"],
+  ])("refuses %s there, because %s", (name, because) => {
+    const refusal = story.byVault.refusals.find((each) => each.name === name);
+    expect(refusal).toMatchObject({ status: 403, because });
+    expect(refusal?.why).toContain("because");
+  });
+
   test("tells the client nothing of the reason", () => {
     for (const { name, body } of story.refusals) {
       if (name === "an expired token") expect(body).toContain("CONJ00016E Token expired");
