@@ -43,6 +43,7 @@ export async function readSecrets(ids: readonly ResourceId[], options: ReadOptio
   const { offline } = options;
   try {
     const readings = await readLive(ids, options);
+    noticeCopies(readings, options);
     if (offline !== undefined) keep(readings, offline.copy);
     return readings;
   } catch (error) {
@@ -60,10 +61,16 @@ async function readLive(ids: readonly ResourceId[], { login, version }: ReadOpti
   return new Map(readings);
 }
 
+function noticeCopies(readings: Readings, { login, notice }: ReadOptions): void {
+  const ages = [...readings.values()].flatMap((reading) => ("value" in reading && reading.source === "copy" ? [reading.ageMs] : []));
+  if (ages.length > 0)
+    notice(`${placeOf(login.connection)} cannot ask its primary; it gave its copy, ${printDuration(Math.max(...ages))} old`);
+}
+
 async function readOne(login: LoggedIn, id: ResourceId, version: number | undefined): Promise<Reading> {
   try {
-    const { value } = await login.with((session) => login.remote.client.readSecret(session, id, version));
-    return { value, source: "server", ageMs: 0 };
+    const { value, agent } = await login.with((session) => login.remote.client.readSecret(session, id, version));
+    return { value, source: agent?.source === "copy" ? "copy" : "server", ageMs: agent?.ageMs ?? 0 };
   } catch (error) {
     const failure = failureOf(error);
     if (failure.code === "forbidden" || failure.code === "not_found") return { failure };
@@ -74,7 +81,8 @@ async function readOne(login: LoggedIn, id: ResourceId, version: number | undefi
 /** What was read replaces what was kept of it; what was refused is dropped. */
 function keep(readings: Readings, copy: LocalCopy): void {
   const before = copy.load()?.kept.filter(({ id }) => !readings.has(id)) ?? [];
-  const fresh = [...readings].flatMap(([id, reading]) => ("value" in reading ? [{ id, value: reading.value, ageMs: 0 }] : []));
+  // What an agent gave out of its own copy is no younger for having come through here.
+  const fresh = [...readings].flatMap(([id, reading]) => ("value" in reading ? [{ id, value: reading.value, ageMs: reading.ageMs }] : []));
   copy.save({ isRefused: false, kept: [...before, ...fresh] });
 }
 

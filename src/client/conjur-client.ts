@@ -28,6 +28,8 @@ export interface ConjurSession {
 export interface ConjurValue {
   readonly value: SecretBytes;
   readonly mimeType?: string;
+  /** Where an agent has it from, and how old it is there; absent from a server. */
+  readonly agent?: { readonly source: "primary" | "copy"; readonly ageMs: number };
 }
 
 /** Who somebody is to the server. */
@@ -97,9 +99,17 @@ export function createConjurClient({ http, url, roots }: ConjurClientOptions): C
       const answer = await http.send({ url: `${url}/${path}${query}`, headers: { authorization, accept: "*/*" } }, bounds);
       if (answer.status !== 200) throw readFailure(answer.status, url, id);
       const mimeType = answer.headers["content-type"];
-      return { value: new SecretBytes(answer.body), ...(mimeType === undefined ? {} : { mimeType }) };
+      return { value: new SecretBytes(answer.body), ...(mimeType === undefined ? {} : { mimeType }), ...freshnessOf(answer.headers) };
     },
   };
+}
+
+/** What an agent says of a value; a server says nothing. */
+function freshnessOf(headers: Readonly<Record<string, string>>): Pick<ConjurValue, "agent"> {
+  const source = headers["x-postern-source"];
+  if (source !== "primary" && source !== "copy") return {};
+  const seconds = /^\d{1,10}$/u.test(headers.age ?? "") ? Number(headers.age) : 0;
+  return { agent: { source, ageMs: seconds * 1000 } };
 }
 
 function headerOf({ token }: ConjurSession): string {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseId } from "../../../src/model/ids";
 import { SecretBytes } from "../../../src/model/secret-bytes";
 import { createClientBench } from "../../support/client-bench";
+import { createLogKeeper } from "../../support/fake-issuer";
 
 const bench = await createClientBench();
 const { primary, clock } = bench;
@@ -42,6 +43,36 @@ describe("postern get", () => {
       "apps/billing/key": { id: "acme:variable:apps/billing/key", base64: "//4A" },
     });
     expect((await get("--base64 apps/billing/key")).out).toBe("//4A");
+  });
+
+  test("says of a value that an agent has in its copy alone that it is one, and how old", async () => {
+    const front = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: async (request) => {
+        const { pathname, search } = new URL(request.url);
+        const { method, headers } = request;
+        return await fetch(`${primary.listener.url}${pathname}${search}`, { method, headers, body: await request.bytes() });
+      },
+    });
+    const { house } = bench;
+    const socket = join(bench.folder, "billing.sock");
+    const app = `[offline]\nmax_stale = "1h"\nfresh = "0s"\n[apps.billing]\nrole = "host/apps/billing"\nsocket = "${socket}"\n`;
+    const agent = await house.start(app, createLogKeeper(), house.primaryTable.replace(primary.listener.url, front.url.origin));
+    try {
+      const words = `--json --socket ${socket} --account acme --login host/apps/billing apps/billing/password`;
+      const value = { id: "acme:variable:apps/billing/password", value: "the billing password" };
+      const fresh = await get(words);
+      expect([JSON.parse(fresh.out), fresh.err]).toEqual([{ "apps/billing/password": value }, ""]);
+      await front.stop(true);
+      clock.advance(90_000);
+      const { out, err } = await get(words);
+      expect(JSON.parse(out)).toEqual({ "apps/billing/password": { ...value, source: "copy", ageSeconds: 90 } });
+      expect(err).toBe(`postern: the agent at ${socket} cannot ask its primary; it gave its copy, 1m old\n`);
+    } finally {
+      await agent.stop();
+      await front.stop(true);
+    }
   });
 
   test("gives an earlier version", async () => {
