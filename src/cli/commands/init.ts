@@ -1,6 +1,8 @@
 /** `postern init`: makes the keys and the empty store. */
 
 import type { Command } from "commander";
+import { adminOperations } from "../../client/admin-wire";
+import { adminSocketPath, createAdminClient } from "../../client/client";
 import { type Cli, createCommand, onRun, optionOf, quietly, secretText } from "../command";
 import { exitCodes } from "../exit-codes";
 
@@ -14,6 +16,7 @@ export function initCommand(cli: Cli): Command {
     const config = quietly(load());
     const path = optionOf(command, "recoveryKeyFile");
     const { recoveryKey } = await cli.world.initialise(config);
+    await openServed(cli, config.dataFolder);
     const made = { data: config.dataFolder, seals: config.seals };
     const head = `Initialised ${config.dataFolder}, sealed by ${config.seals.join(", ")}.\n`;
     if (path !== undefined) {
@@ -25,4 +28,10 @@ export function initCommand(cli: Cli): Command {
     }
     return exitCodes.done;
   });
+}
+
+/** A server that waits in the folder for its keys need not be started again. One that does not open says itself why: in its log, and by `postern status`. */
+async function openServed(cli: Cli, dataFolder: string): Promise<void> {
+  const transport = await cli.world.servedAdmin(adminSocketPath(dataFolder));
+  if (transport !== undefined) await createAdminClient(transport).call(adminOperations.unseal, {});
 }
