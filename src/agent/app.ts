@@ -168,7 +168,7 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
   });
 
   async function read(caller: Caller, id: ResourceId, version?: number): ReturnType<Reader["read"]> {
-    const decision = { operation: "secret.read", app: app.name, context: caller.context, role, resource: id };
+    const decision = { operation: "secret.read" as const, app: app.name, context: caller.context, role, resource: id };
     try {
       if (caller.account !== account || !id.startsWith(`${account}:variable:`)) throw new PosternError({ code: "not_found", target: id });
       const served = await cache.read(id, version);
@@ -186,7 +186,7 @@ function readerOf(app: AgentApp, { account, role, cache, notes, deps }: ReaderPa
   }
 
   async function login(...[request, context]: Parameters<LocalLogin["login"]>): ReturnType<LocalLogin["login"]> {
-    const decision = { operation: "login", app: app.name, context, ...(request.role === undefined ? {} : { role: request.role }) };
+    const decision = { operation: "login" as const, app: app.name, context, ...(request.role === undefined ? {} : { role: request.role }) };
     try {
       const session = await callers.login(request, context);
       await trail.record(decision);

@@ -81,7 +81,7 @@ export function createIdentityEndpoint(deps: IdentityEndpointDeps): FrontApp {
   }
 
   function decision(context: RequestContext) {
-    return { operation: "identity.lend", app: deps.app, context };
+    return { operation: "identity.lend" as const, app: deps.app, context };
   }
 
   async function refused(context: RequestContext, facts: Readonly<Record<string, string>>, because: string): Promise<void> {

@@ -5,6 +5,7 @@
 
 import { createDecisionIds } from "../core/decisions";
 import type { AgentMetrics } from "../metrics/agent-metrics";
+import type { AuditedOperation } from "../model/audited-operations";
 import { failureOf } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
 import type { AuditLog, Logger, Random } from "../model/ports";
@@ -12,7 +13,7 @@ import type { RequestContext } from "../model/types";
 
 export interface LocalDecision {
   /** `secret.read`, `login`, `identity.lend`. */
-  readonly operation: string;
+  readonly operation: AuditedOperation;
   readonly app: string;
   readonly context: RequestContext;
   readonly role?: RoleId;

@@ -10,7 +10,7 @@
 import nodeFs from "node:fs";
 import { PosternError } from "../model/failures";
 import type { AuditLog, Clock, Logger } from "../model/ports";
-import type { AuditRecord, DecisionId } from "../model/types";
+import type { AuditedRecord, AuditRecord, DecisionId } from "../model/types";
 import type { AuditKeys } from "./chain";
 import { findDecision, findRefusedLogin, type LoginAttempt } from "./find-decision";
 import { createInstantText, jsonText, recordText } from "./line";
@@ -22,9 +22,9 @@ export type { AuditFinding, AuditReport, VerifyOptions } from "./verify";
 
 export interface AuditTrail extends AuditLog {
   /** The newest line of a decision; undefined when there is none. Throws `malformed` for what is no decision's name. */
-  findDecision(id: DecisionId): Promise<AuditRecord | undefined>;
+  findDecision(id: DecisionId): Promise<AuditedRecord | undefined>;
   /** The newest refusal of a login; undefined when there is none. */
-  findRefusedLogin(attempt: LoginAttempt): Promise<AuditRecord | undefined>;
+  findRefusedLogin(attempt: LoginAttempt): Promise<AuditedRecord | undefined>;
   /** Reads everything and reports what does not hold. Throws `sealed` without keys. */
   verify(options?: VerifyOptions): Promise<AuditReport>;
   /** For metrics: lines that no file took. */

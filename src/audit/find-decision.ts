@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { PosternError } from "../model/failures";
-import type { AuditRecord, DecisionId } from "../model/types";
+import type { AuditedRecord, DecisionId } from "../model/types";
 import { parseRecord } from "./line";
 import { type AuditFileSystem, openTrailFile, readAt, trailNames } from "./trail-files";
 
@@ -19,7 +19,7 @@ export interface LoginAttempt {
 }
 
 /** The newest line of the decision; undefined when the newest 4 GiB have none. Throws `malformed` for what is no decision's name. */
-export async function findDecision(fs: AuditFileSystem, folder: string, id: DecisionId): Promise<AuditRecord | undefined> {
+export async function findDecision(fs: AuditFileSystem, folder: string, id: DecisionId): Promise<AuditedRecord | undefined> {
   if (!decisionForm.test(id))
     throw new PosternError({ code: "malformed", where: "decision", expected: "d- and letters and digits", kind: "argument" });
   return await findNewest(fs, folder, `,"decision":"${id}",`, () => true);
@@ -30,8 +30,8 @@ export async function findRefusedLogin(
   fs: AuditFileSystem,
   folder: string,
   { account, login }: LoginAttempt,
-): Promise<AuditRecord | undefined> {
-  const isWanted = (record: AuditRecord): boolean =>
+): Promise<AuditedRecord | undefined> {
+  const isWanted = (record: AuditedRecord): boolean =>
     record.operation === "login" && !record.allowed && record.account === account && record.claimed === login;
   return await findNewest(fs, folder, `"claimed_unverified":${JSON.stringify(login)}`, isWanted);
 }
@@ -40,8 +40,8 @@ async function findNewest(
   fs: AuditFileSystem,
   folder: string,
   text: string,
-  isWanted: (record: AuditRecord) => boolean,
-): Promise<AuditRecord | undefined> {
+  isWanted: (record: AuditedRecord) => boolean,
+): Promise<AuditedRecord | undefined> {
   let left = maxBytes;
   for (const name of trailNames(fs, folder).toReversed()) {
     const file = openTrailFile(fs, folder, name);

@@ -10,7 +10,7 @@
 import * as v from "valibot";
 import { PosternError } from "../model/failures";
 import { parseId, parseRoleId } from "../model/ids";
-import type { AuditRecord, Check, Instant } from "../model/types";
+import type { AuditedRecord, AuditRecord, Check, Instant } from "../model/types";
 import { conjurReason } from "./conjur-reasons";
 
 /** Longest texts a line keeps; what is longer is cut and ends in `…`. */
@@ -58,7 +58,7 @@ export function recordText(record: AuditRecord, at: string): string {
 }
 
 /** The record that a line was made of. Throws `integrity` for a line that tells of no decision. */
-export function parseRecord(line: string): AuditRecord {
+export function parseRecord(line: string): AuditedRecord {
   try {
     return v.parse(RecordLine, JSON.parse(line));
   } catch (cause) {
@@ -171,7 +171,7 @@ const RecordLine = v.pipe(
     checks: v.exactOptional(v.array(CheckMember)),
     remedy: v.exactOptional(v.string()),
   }),
-  v.transform((line): AuditRecord => {
+  v.transform((line): AuditedRecord => {
     const { claimed_unverified, request, dialect, client, peer, user_agent_unverified, ...rest } = line;
     return {
       ...rest,

@@ -67,7 +67,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     },
 
     async remove(name, context) {
-      const about = { operation: "account.delete", account: name.slice(0, 256) };
+      const about = { operation: "account.delete" as const, account: name.slice(0, 256) };
       const account = projection.graph().account(name)?.name;
       if (account === undefined)
         throw await gate.refuse(context, about, new PosternError({ code: "not_found", target: `account ${name}` }));
@@ -79,7 +79,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     },
 
     async resetPassword(role, password, context) {
-      const about = { operation: "password.reset", resource: role, account: accountOf(role) };
+      const about = { operation: "password.reset" as const, resource: role, account: accountOf(role) };
       try {
         if (projection.graph().credential(role) === undefined)
           throw new PosternError({ code: "not_found", target: role, because: "no_credential" });
@@ -112,7 +112,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     names: () => [...projection.graph().accounts()].map((account) => account.name).sort(),
 
     async retrieveKey(role, context) {
-      const about = { operation: "api_key.retrieve", resource: role, account: accountOf(role) };
+      const about = { operation: "api_key.retrieve" as const, resource: role, account: accountOf(role) };
       try {
         const key = await hosts.apiKeyOf(role);
         await gate.accept(context, about);

@@ -81,7 +81,7 @@ export function createBranches({ projection, gate }: { readonly projection: Proj
     create(caller, request) {
       const { parent } = request;
       const graph = projection.graph();
-      const demand = { operation: "branch.create", resource: parent, privilege: "create", graph };
+      const demand = { operation: "branch.create" as const, resource: parent, privilege: "create", graph };
       return gate.change(caller, { ...demand, requires: () => void newBranch(graph, caller, request) }, async () => {
         await writeTold({ projection, gate, by: caller, account: accountOf(parent) }, (newest) => newBranch(newest, caller, request));
         return viewOf(projection.graph(), branchBelow(parent, request.name));
@@ -101,7 +101,7 @@ export function createBranches({ projection, gate }: { readonly projection: Proj
 
     update(caller, id, change) {
       const graph = projection.graph();
-      const demand = { operation: "branch.update", resource: id, privilege: "update", graph };
+      const demand = { operation: "branch.update" as const, resource: id, privilege: "update", graph };
       return gate.change(caller, { ...demand, requires: () => void changesOf(graph, caller, id, change) }, async () => {
         await writeTold({ projection, gate, by: caller, account: accountOf(id) }, (newest) => changesOf(newest, caller, id, change));
         return viewOf(projection.graph(), id);

@@ -24,7 +24,7 @@ export interface ExportsDeps {
 
 export function createExports({ projection, gate }: ExportsDeps) {
   return async (account: AccountName, context: RequestContext): Promise<ExportedAccount> => {
-    const about = { operation: "account.export", account };
+    const about = { operation: "account.export" as const, account };
     try {
       const graph = projection.graph();
       if (graph.account(account) === undefined)

@@ -5,6 +5,7 @@
  * changes unaudited; if it then fails, a second line says so.
  */
 
+import type { AuditedOperation } from "../model/audited-operations";
 import { type Failure, failureOf, PosternError } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
 import type { PathAccess, PathVerdict } from "../model/paths";
@@ -17,7 +18,7 @@ import type { Projection } from "./projection";
 /** What a caller wants to do. */
 export interface Demand {
   /** Noun and verb: `secret.read`. */
-  readonly operation: string;
+  readonly operation: AuditedOperation;
   readonly resource?: ResourceId;
   /** The right it takes on the resource; absent: the caller must see it, which any right allows. */
   readonly privilege?: string;

@@ -4,6 +4,7 @@
  * The memberships are the group's branch's own, as if its policy had said them. Source: Conjur 5.3.1, app/domain/memberships/membership_service.rb.
  */
 
+import type { AuditedOperation } from "../model/audited-operations";
 import { PosternError } from "../model/failures";
 import { accountOf, type RoleId } from "../model/ids";
 import type { Caller, Change } from "../model/types";
@@ -52,7 +53,7 @@ export function createGroupMembers({ projection, gate }: { readonly projection: 
     return { type: "remove_grant", role: group, member, ownership: false };
   }
 
-  function changing(operation: string, privilege: string, changeOf: typeof addition): GroupMembers["add"] {
+  function changing(operation: AuditedOperation, privilege: string, changeOf: typeof addition): GroupMembers["add"] {
     return (caller, group, member) => {
       const graph = projection.graph();
       const requires = (): void => void changeOf(graph, caller, group, member);

@@ -6,6 +6,7 @@
  */
 
 import { apiKeyDigest } from "../crypto/digest";
+import type { AuditedOperation } from "../model/audited-operations";
 import { PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, identifierProblem, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { SecretBytes } from "../model/secret-bytes";
@@ -126,7 +127,7 @@ export function createHostFactories({ projection, gate, credentials, confinement
     },
 
     async createHost(request, context) {
-      const about: { operation: string; role?: RoleId; account?: AccountName; resource?: ResourceId; claimed: string } = {
+      const about: { operation: AuditedOperation; role?: RoleId; account?: AccountName; resource?: ResourceId; claimed: string } = {
         operation: "host_factory.create_host",
         // As a login: that is what it says it is.
         claimed: `host/${request.id}`,

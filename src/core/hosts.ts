@@ -1,5 +1,6 @@
 /** API keys of users and hosts: shown once more to who can prove it, and rotated. */
 
+import type { AuditedOperation } from "../model/audited-operations";
 import { PosternError } from "../model/failures";
 import { accountOf, kindOf, type RoleId } from "../model/ids";
 import type { Store } from "../model/ports";
@@ -50,13 +51,13 @@ export function createHosts({ projection, gate, login, credentials, store }: Hos
   }
 
   /** A stolen session must not become a key, nor tell of one: that takes the key itself. */
-  async function assertOther(caller: Caller, role: RoleId, operation: string): Promise<void> {
+  async function assertOther(caller: Caller, role: RoleId, operation: AuditedOperation): Promise<void> {
     if (role !== caller.role) return;
     const weak = new PosternError({ code: "unauthenticated", reason: "weak", because: "own_key_needs_own_key" });
     throw await gate.refuse(caller.context, about(operation, role), weak);
   }
 
-  const about = (operation: string, role: RoleId) => ({
+  const about = (operation: AuditedOperation, role: RoleId) => ({
     operation,
     role,
     account: accountOf(role),

@@ -5,6 +5,7 @@
  * written; the rest are counted by the metrics of the gate's decisions alone.
  */
 
+import type { AuditedOperation } from "../model/audited-operations";
 import type { Clock, Meter } from "../model/ports";
 import type { Caller, RequestContext } from "../model/types";
 import type { Gate } from "./gate";
@@ -39,7 +40,7 @@ export function createIdentify({ sessions, ...deps }: IdentifyDeps): (presented:
 /** Writes a line for what was refused to somebody unknown, as long as there are not too many of them. */
 export function createRefusalNotes(
   { gate, meter, clock }: RefusalNotesDeps,
-  operation: string,
+  operation: AuditedOperation,
 ): (context: RequestContext, error: unknown) => void {
   let second = 0;
   let written = 0;

@@ -52,7 +52,7 @@ export interface ImportsDeps {
 
 export function createImports({ projection, gate, credentials, apiKeysByDefault }: ImportsDeps) {
   return async (account: AccountName, facts: ImportedFacts, context: RequestContext): Promise<ImportOutcome> => {
-    const about = { operation: "account.import", account, count: facts.resources.length };
+    const about = { operation: "account.import" as const, account, count: facts.resources.length };
     try {
       if (projection.graph().account(account) === undefined)
         throw new PosternError({ code: "not_found", target: `account ${account}`, because: "account" });

@@ -6,6 +6,7 @@
  * the answer nor its time tells whether a role exists.
  */
 
+import type { AuditedOperation } from "../model/audited-operations";
 import { type Failure, PosternError } from "../model/failures";
 import { type AccountName, kindOf, makeId, type ResourceId, type RoleId } from "../model/ids";
 import type { Attestation, Authenticator, AuthenticatorSettings, CredentialForm, Meter } from "../model/ports";
@@ -25,9 +26,9 @@ import { loginOf, roleOfLogin, type Sessions } from "./sessions";
 export interface Login {
   login(request: LoginRequest, context: RequestContext): Promise<Session>;
   /** The role that shows its password or API key. Not subject to address restrictions, as Conjur's login is not. Audits failures under `operation`. */
-  prove(proof: BasicProof, context: RequestContext, operation: string): Promise<RoleId>;
+  prove(proof: BasicProof, context: RequestContext, operation: AuditedOperation): Promise<RoleId>;
   /** The role that shows its password to an authenticator that takes passwords. Audits failures under `operation`. */
-  proveTo(request: LoginRequest, context: RequestContext, operation: string): Promise<RoleId>;
+  proveTo(request: LoginRequest, context: RequestContext, operation: AuditedOperation): Promise<RoleId>;
 }
 
 export interface LoginDeps {
@@ -239,7 +240,7 @@ export function createLogin(deps: LoginDeps): Login {
   return {
     async login(request, context) {
       const progress: Progress = { checks: [], attributes: {} };
-      const about = { operation: "login", authenticator: nameOf(request), account: cut(request.account) };
+      const about = { operation: "login" as const, authenticator: nameOf(request), account: cut(request.account) };
       let role: RoleId;
       let session: Session;
       try {

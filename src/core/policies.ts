@@ -6,6 +6,7 @@
  */
 
 import { sha256Hex } from "../crypto/digest";
+import type { AuditedOperation } from "../model/audited-operations";
 import { type PolicyProblem, PosternError } from "../model/failures";
 import { type AccountName, accountOf, identifierOf, type RoleId } from "../model/ids";
 import type { Authenticator } from "../model/ports";
@@ -177,7 +178,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
   }
 
   /** What a load takes, whether it is done or only rehearsed. */
-  function demandFor(caller: Caller, load: PolicyLoad, operation: string): Demand {
+  function demandFor(caller: Caller, load: PolicyLoad, operation: AuditedOperation): Demand {
     const graph = withRootPolicy(projection.graph(), load.policy, caller.context.now);
     return {
       operation,

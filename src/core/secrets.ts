@@ -59,7 +59,7 @@ export function createSecrets({ projection, gate, store, keeping }: SecretsDeps)
     successor,
 
     read(caller, secret, unless) {
-      const plain = { operation: "secret.read", resource: secret.id, privilege: "execute" };
+      const plain = { operation: "secret.read" as const, resource: secret.id, privilege: "execute" };
       const demand = secret.version === undefined ? plain : { ...plain, version: secret.version };
       return gate.release(caller, unless === undefined ? demand : { ...demand, unless }, (graph) =>
         open(graph, secret, caller.context.now),
@@ -106,7 +106,7 @@ export function createSecrets({ projection, gate, store, keeping }: SecretsDeps)
 
     write(caller, id, value, unless) {
       const now = caller.context.now;
-      const demand = { operation: "secret.write", resource: id, privilege: "update", ...(unless === undefined ? {} : { unless }) };
+      const demand = { operation: "secret.write" as const, resource: id, privilege: "update", ...(unless === undefined ? {} : { unless }) };
       return gate.change(caller, demand, async () => {
         if (isBlank(value))
           throw new PosternError({ code: "malformed", where: "value", expected: "a value that is not empty", kind: "argument" });

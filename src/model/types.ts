@@ -2,6 +2,7 @@
  * The nouns that everybody uses: facts and the changes that make them, who asks, and what a decision looks like.
  */
 
+import type { AuditedOperation } from "./audited-operations";
 import type { AccountName, ResourceId, RoleId } from "./ids";
 import type { PathRights } from "./paths";
 import type { SecretBytes } from "./secret-bytes";
@@ -263,7 +264,7 @@ export interface AuditRecord {
   readonly decision: DecisionId;
   readonly at: Instant;
   /** `login`, `secret.read`, `policy.load`: noun and verb of the broker. */
-  readonly operation: string;
+  readonly operation: AuditedOperation;
   readonly allowed: boolean;
   readonly context: RequestContext;
   /** Absent while nobody is proven. */
@@ -293,6 +294,9 @@ export interface AuditRecord {
   /** What a machine's proof said about it, as far as it was verified: `{ "subscription-id": "…", "oid": "…" }`. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
+
+/** A line as it is read from a trail, which may be older than this program: its operation may be one that there is no more. */
+export type AuditedRecord = Omit<AuditRecord, "operation"> & { readonly operation: string };
 
 /** One row that a load or a request changed, after the fact. */
 export interface RowEvent {

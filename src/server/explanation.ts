@@ -18,10 +18,10 @@
  *       role: !group consumers
  */
 
-import type { AuditRecord, Check } from "../model/types";
+import type { AuditedRecord, Check } from "../model/types";
 
 /** Lines end with a newline each; nothing in them steers a terminal. */
-export function explainDecision(record: AuditRecord): string {
+export function explainDecision(record: AuditedRecord): string {
   const { context, checks = [], remedy } = record;
   const time = Temporal.Instant.fromEpochMilliseconds(record.at).toString({ smallestUnit: "millisecond" });
   const lines = [
@@ -49,24 +49,24 @@ function row(label: string, text: string | undefined): readonly string[] {
   return text === undefined ? [] : [`${label.padEnd(labelWidth)}${text}`];
 }
 
-function who({ role, claimed }: AuditRecord): string {
+function who({ role, claimed }: AuditedRecord): string {
   if (role !== undefined) return claimed === undefined ? role : `${role} (as it wrote it: ${claimed})`;
   return claimed === undefined ? "nobody known" : `nobody proven; says it is ${claimed}`;
 }
 
-function from({ clientAddress, peerAddress, dialect, requestId, userAgent }: AuditRecord["context"]): string {
+function from({ clientAddress, peerAddress, dialect, requestId, userAgent }: AuditedRecord["context"]): string {
   const by = peerAddress === undefined ? "" : ` through ${peerAddress}`;
   const agent = userAgent === undefined ? "" : `, with ${userAgent}`;
   return `${clientAddress}${by}, by the ${dialect} dialect, request ${requestId}${agent}`;
 }
 
-function wanted({ privilege, resource, version, count }: AuditRecord): string | undefined {
+function wanted({ privilege, resource, version, count }: AuditedRecord): string | undefined {
   if (resource === undefined) return count === undefined ? undefined : `${count} resources`;
   const what = version === undefined ? resource : `version ${version} of ${resource}`;
   return privilege === undefined ? what : `${privilege} on ${what}`;
 }
 
-function attributes({ attributes: proven = {} }: AuditRecord): readonly string[] {
+function attributes({ attributes: proven = {} }: AuditedRecord): readonly string[] {
   const names = Object.keys(proven).sort();
   return names.map((name, index) => `${(index === 0 ? "Proven" : "").padEnd(labelWidth)}${name} = ${proven[name]}`);
 }
@@ -79,13 +79,13 @@ function checkLine({ check, ok, detail, origin }: Check): string {
   return `  ${ok ? "✓" : "✗"} ${check}${detail === undefined ? "" : `: ${detail}`}${where}`;
 }
 
-function verdict({ allowed, rule, failure, because }: AuditRecord): readonly string[] {
+function verdict({ allowed, rule, failure, because }: AuditedRecord): readonly string[] {
   if (allowed) return row("Allowed", rule === undefined ? "no rule was needed" : `by ${rule}`);
   return row("Refused", `${failure ?? "refused"}${because === undefined ? "" : `, because ${because}`}`);
 }
 
 /** Rules about paths stand in policies that tokens carry; all other rights in the policy of the account. */
-function placeOf({ because = "" }: AuditRecord): string {
+function placeOf({ because = "" }: AuditedRecord): string {
   return /(?:^|_)path(?:_|$)/u.test(because) ? "in a policy that the token has" : "loaded into root";
 }
 

@@ -56,7 +56,7 @@ const mayAlsoImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The files through which a folder is entered from outside. Every file of `model/` and `runtime/` is one, but for those that only its neighbours need. */
 const doors: readonly RegExp[] = [
-  /^model\/(types|ids|durations|failures|json-text|paths|ports|secret-bytes|turns)$/,
+  /^model\/(audited-operations|types|ids|durations|failures|json-text|paths|ports|secret-bytes|turns)$/,
   // The worker's table needs the planning alone, without the broker around it.
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate|strict-json)$/,

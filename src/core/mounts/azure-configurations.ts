@@ -1,6 +1,7 @@
 /** Configurations of mounts of the method `azure`: who reads and writes them, and how Azure is asked by one. */
 
 import { sha256Hex } from "../../crypto/digest";
+import type { MethodVerb, MountMethod } from "../../model/audited-operations";
 import type { PathAccess } from "../../model/paths";
 import type { AzureAccess, AzureCredential, AzureDefaults, AzureProofs } from "../../model/ports";
 import type { Caller, Instant } from "../../model/types";
@@ -26,7 +27,7 @@ export interface AzureConfigurations extends Pick<MethodConfiguration<AzureConfi
   audience(graph: Graph, mount: Mount): string;
   /** How Azure is asked by it. Throws like `settled`. */
   access(config: AzureConfig, mount: Mount, now: Instant): AzureAccess;
-  demand(operation: string, access: PathAccess, mount: Mount): Demand;
+  demand(operation: MethodVerb, access: PathAccess, mount: Mount): Demand;
   read(caller: Caller, access: PathAccess, mount: Mount): Promise<AzureConfig | undefined>;
   write(caller: Caller, access: PathAccess, mount: Mount, change: AzureConfigChange): Promise<void>;
   /** Does nothing when there is none. */
@@ -41,11 +42,11 @@ export interface AzureConfigurationsDeps extends MethodDeps {
   readonly defaults: AzureDefaults;
 }
 
-export function createAzureConfigurations(deps: AzureConfigurationsDeps, mountType: string): AzureConfigurations {
+export function createAzureConfigurations(deps: AzureConfigurationsDeps, mountType: MountMethod): AzureConfigurations {
   const { projection, gate, mounts, azure, identityTokens, defaults } = deps;
   const { find, put, remove, idOf } = createMethodConfiguration(deps, mountType, AzureConfigDocument);
 
-  const demand = (operation: string, access: PathAccess, mount: Mount): Demand => ({
+  const demand = (operation: MethodVerb, access: PathAccess, mount: Mount): Demand => ({
     operation: `${mountType}.${operation}`,
     access,
     about: { resource: idOf(projection.graph(), mount), authenticator: methodName(mount) },

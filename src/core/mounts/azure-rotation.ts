@@ -6,6 +6,7 @@
  * Source: Vault 1.19, vault-plugin-auth-azure v0.24.0 (path_rotate_root.go) for the steps and their times; it removes the old passwords before it uses the new one.
  */
 
+import type { MethodVerb, MountMethod } from "../../model/audited-operations";
 import { type Failure, failureOf, PosternError } from "../../model/failures";
 import type { PathAccess } from "../../model/paths";
 import type { AzureApplication, AzureApplications, AzureProofs, Clock, Random } from "../../model/ports";
@@ -45,7 +46,10 @@ const shortestSeconds = 3600;
 /** When a new password that still does not work is given up. */
 const giveUpAfterMs = 900_000;
 
-export function createAzureRotation(deps: AzureRotationDeps, mountType: string): AzureRotation {
+/** How what was begun has ended. */
+type Outcome = Extract<MethodVerb, "rotate_root_done" | "rotate_root_undone">;
+
+export function createAzureRotation(deps: AzureRotationDeps, mountType: MountMethod): AzureRotation {
   const { projection, gate, mounts, configurations, azure, clock, random } = deps;
   /** What failed last, by mount: told once. */
   const told = new Map<string, string>();
@@ -117,7 +121,7 @@ export function createAzureRotation(deps: AzureRotationDeps, mountType: string):
   }
 
   /** Does the next step, if it is time for it; gives what was done. */
-  async function step(mount: Mount, config: AzureConfig, rotation: RootRotation): Promise<string | undefined> {
+  async function step(mount: Mount, config: AzureConfig, rotation: RootRotation): Promise<Outcome | undefined> {
     const { made, name, beganAt, isPromoted } = rotation;
     const now = clock.now();
     if (made === undefined) return now - beganAt < lostAfterMs ? undefined : undo(mount, config, rotation, (each) => each.name === name);
@@ -146,7 +150,7 @@ export function createAzureRotation(deps: AzureRotationDeps, mountType: string):
     throw new PosternError({ code: "upstream_unavailable", upstream: "azure", because: "password_unknown" });
   }
 
-  async function finish(mount: Mount, config: AzureConfig, { name }: RootRotation, made: Made): Promise<string> {
+  async function finish(mount: Mount, config: AzureConfig, { name }: RootRotation, made: Made): Promise<Outcome> {
     const { id, passwords } = await findOwn(config, mount, made);
     const applications = directory(config, mount);
     for (const { keyId } of passwords) if (keyId !== made.keyId) await asked(() => applications.removePassword(id, keyId));
@@ -159,7 +163,7 @@ export function createAzureRotation(deps: AzureRotationDeps, mountType: string):
     config: AzureConfig,
     { name }: RootRotation,
     isLost: (password: AzureApplication["passwords"][number]) => boolean,
-  ): Promise<string> {
+  ): Promise<Outcome> {
     const applications = directory(config, mount);
     for (const { id, passwords } of await asked(() => applications.find(configurations.settled(config).clientId)))
       for (const password of passwords) if (isLost(password)) await asked(() => applications.removePassword(id, password.keyId));

@@ -83,7 +83,7 @@ export function createCubbyhole(deps: {
 
     async write(caller, access, key, text) {
       const present = await contents(own(caller));
-      const demand = { operation: "cubbyhole.write", access, exists: () => present.has(key) };
+      const demand = { operation: "cubbyhole.write" as const, access, exists: () => present.has(key) };
       await gate.change(caller, demand, () => change(caller, (all) => void all.set(key, text)));
     },
 

@@ -88,8 +88,8 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
   const find = (graph: Graph, name: string): KeyDocument | undefined =>
     nameForm.test(name) ? (kind.find(graph, idOf(graph, name)) ?? (name === defaultKeyName ? usual : undefined)) : undefined;
   const namesOf = (graph: Graph): readonly string[] => [...new Set([defaultKeyName, ...namesIn(graph, branchOf(graph))])].sort();
-  const demand = (operation: string, access: PathAccess, name: string) => ({
-    operation: `identity_key.${operation}`,
+  const demand = (operation: "list" | "read" | "write" | "remove" | "rotate", access: PathAccess, name: string) => ({
+    operation: `identity_key.${operation}` as const,
     access,
     about: { resource: idOf(projection.graph(), nameForm.test(name) ? name : "unnamed") },
   });

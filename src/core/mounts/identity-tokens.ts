@@ -64,8 +64,8 @@ export function createIdentityTokens(deps: IdentityTokensDeps): IdentityTokens {
     return address === "" ? undefined : `${address}${belowIssuer}`;
   }
 
-  const demand = (operation: string, access: PathAccess) => ({
-    operation: `identity_issuer.${operation}`,
+  const demand = (operation: "read" | "write", access: PathAccess) => ({
+    operation: `identity_issuer.${operation}` as const,
     access,
     about: { resource: idOf(projection.graph()) },
   });

@@ -5,6 +5,7 @@
  * account's writes, so of many who name the same version one succeeds.
  */
 
+import type { AuditedOperation } from "../../model/audited-operations";
 import { PosternError } from "../../model/failures";
 import type { ResourceId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
@@ -90,7 +91,7 @@ export function createKeyedSecrets({ projection, gate, store, places }: KeyedSec
     return value === undefined ? shown : { ...shown, value: objectOf(value) };
   }
 
-  function demandFor(operation: string, access: PathAccess, ref: KeyRef & { readonly version?: number }) {
+  function demandFor(operation: AuditedOperation, access: PathAccess, ref: KeyRef & { readonly version?: number }) {
     const demand = { operation, access, resource: places.idOf(projection.graph(), ref), ...mistakenFor(access, ref) };
     return ref.version === undefined ? demand : { ...demand, version: ref.version };
   }

@@ -52,7 +52,7 @@ export function createMethodLogins({ projection, gate, mounts, tokens, meter }: 
       const progress: LoginProgress = { checks: [], attributes: {} };
       const graph = projection.graph();
       const account = mounts.account(graph);
-      const about = { operation: "login", authenticator: methodName(mount), account, path };
+      const about = { operation: "login" as const, authenticator: methodName(mount), account, path };
       try {
         projection.assertSound(account);
         const proven = await prove(graph, progress);

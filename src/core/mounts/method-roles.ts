@@ -7,6 +7,7 @@
  */
 
 import type * as v from "valibot";
+import type { MethodVerb, MountMethod } from "../../model/audited-operations";
 import { type AccountName, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
 import type { Caller, Change, Instant } from "../../model/types";
@@ -41,7 +42,7 @@ export interface MethodDeps {
 /** The roles of one kind of method. Called once for each, for they go with their mount. */
 export function createMethodRoles<Value extends object>(
   { documents, mounts }: MethodDeps,
-  mountType: string,
+  mountType: MountMethod,
   schema: v.GenericSchema<unknown, Value>,
 ): MethodRoles<Value> {
   const kind = documents.kind(schema);
@@ -67,7 +68,7 @@ export function createMethodRoles<Value extends object>(
 /** The configuration of one kind of method. Called once for each. */
 export function createMethodConfiguration<Value extends object>(
   { documents, mounts }: MethodDeps,
-  mountType: string,
+  mountType: MountMethod,
   schema: v.GenericSchema<unknown, Value>,
 ): MethodConfiguration<Value> {
   const kind = documents.kind(schema);
@@ -88,7 +89,7 @@ export function createMethodConfiguration<Value extends object>(
 
 export interface RoleOperations<Value> {
   /** What the gate is asked for something about one role: `approle.write`. */
-  demand(operation: string, access: PathAccess, mount: Mount, name: string): Demand;
+  demand(operation: MethodVerb, access: PathAccess, mount: Mount, name: string): Demand;
   /** Sorted. */
   list(caller: Caller, access: PathAccess, mount: Mount): Promise<readonly string[]>;
   /** Undefined when there is none. */
@@ -100,10 +101,10 @@ export interface RoleOperations<Value> {
 /** What is done alike with the roles of every kind of method. */
 export function createRoleOperations<Value extends object>(
   { projection, gate, mounts }: { readonly projection: Projection; readonly gate: Gate; readonly mounts: Mounts },
-  mountType: string,
+  mountType: MountMethod,
   roles: MethodRoles<Value>,
 ): RoleOperations<Value> {
-  const demand = (operation: string, access: PathAccess, mount: Mount, name: string): Demand => ({
+  const demand = (operation: MethodVerb, access: PathAccess, mount: Mount, name: string): Demand => ({
     operation: `${mountType}.${operation}`,
     access,
     about: { resource: roles.idOf(projection.graph(), mount, name), authenticator: methodName(mount) },

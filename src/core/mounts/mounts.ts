@@ -2,6 +2,7 @@
  * Mounts: what answers below which path of an account, and with which settings. Some are always there; the others are documents of the account.
  */
 
+import type { AuditedOperation } from "../../model/audited-operations";
 import { PosternError } from "../../model/failures";
 import { type AccountName, identifierOf, kindOf, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
@@ -155,7 +156,7 @@ export function createMounts({ projection, gate, documents, random, accountName 
     return rights !== undefined && (rights.isRoot || rights.reaches(`${mount.path}/`));
   }
 
-  const changed = (access: PathAccess, operation: string, path: string) => ({
+  const changed = (access: PathAccess, operation: AuditedOperation, path: string) => ({
     operation,
     access,
     about: { resource: documentOf(account(projection.graph()), path) },

@@ -5,6 +5,7 @@
  */
 
 import * as v from "valibot";
+import type { AuditedOperation } from "../../model/audited-operations";
 import { PosternError } from "../../model/failures";
 import { type AccountName, accountOf, identifierOf, identifierProblem, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { Capability, PathAccess, PathRights, PathRule } from "../../model/paths";
@@ -113,7 +114,7 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
     return rights;
   }
 
-  const changed = (access: PathAccess, operation: string, name: string) => ({
+  const changed = (access: PathAccess, operation: AuditedOperation, name: string) => ({
     operation,
     access,
     about: { resource: idOf(mounts.account(projection.graph()), name) },

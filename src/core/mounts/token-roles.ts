@@ -90,7 +90,7 @@ export function createTokenRoles({ projection, gate, documents, mounts }: TokenR
     write(caller, access, name, change) {
       const { now } = caller.context;
       const demand = {
-        operation: "token_role.write",
+        operation: "token_role.write" as const,
         access,
         exists: (graph: Graph) => find(graph, name) !== undefined,
         about: { resource: idOf(account(), name) },

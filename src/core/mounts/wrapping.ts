@@ -5,6 +5,7 @@
  * Source: Vault 1.19, vault/wrapping.go, vault/logical_system.go (handleWrappingUnwrap).
  */
 
+import type { AuditedOperation } from "../../model/audited-operations";
 import { PosternError } from "../../model/failures";
 import type { PathAccess } from "../../model/paths";
 import type { Random, TokenStep, TokenStore } from "../../model/ports";
@@ -125,7 +126,7 @@ export function createWrapping({ projection, mounts, gate, ledger, store, random
    * line, and before the answer.
    */
   async function audited<Result>(
-    operation: string,
+    operation: AuditedOperation,
     { named, shown, access }: Unwrapping,
     context: RequestContext,
     act: (token: SecretBytes | undefined) => Promise<Result>,

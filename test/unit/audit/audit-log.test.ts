@@ -197,7 +197,7 @@ describe("the audit log", () => {
     await trail.append(attempt(2, {}));
     await trail.append(attempt(3, { account: "other" }));
     await trail.append(attempt(4, { claimed: "host/apps/webmail" }));
-    await trail.append(attempt(5, { operation: "host.create" }));
+    await trail.append(attempt(5, { operation: "host_factory.create_host" }));
     await trail.append(attempt(6, { allowed: true }));
     await trail.append(readRecord(7, { claimed: '"claimed_unverified":"host/apps/web"' }));
     const find = (login: string) => trail.findRefusedLogin({ account: "acme", login });

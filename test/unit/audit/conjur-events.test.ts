@@ -172,6 +172,46 @@ describe("what else is decided", () => {
       "create-tokens",
       "A:user:admin successfully performed create-tokens on host-factory A:host_factory:f",
     ],
+    [{ operation: "secret.delete", resource: variable }, 86, "update", "delete", "A:user:admin deleted A:variable:db/pw"],
+    [{ operation: "secret.undelete", resource: variable }, 86, "update", "undelete", "A:user:admin undeleted A:variable:db/pw"],
+    [
+      { operation: "secret.destroy", resource: variable, version: 3 },
+      86,
+      "update",
+      "destroy",
+      "A:user:admin destroyed version 3 of A:variable:db/pw",
+    ],
+    [{ operation: "secret.remove", resource: variable }, 86, "update", "remove", "A:user:admin removed A:variable:db/pw"],
+    [{ operation: "secret.list", path: "secret/metadata/" }, 86, "list", "list", "A:user:admin successfully listed resources"],
+    [{ operation: "secret.subkeys", resource: variable }, 86, "resource", "get", "A:user:admin successfully fetched resource details."],
+    [
+      { operation: "secret.metadata.write", resource: variable },
+      86,
+      "resource",
+      "update",
+      "A:user:admin successfully updated resource details.",
+    ],
+    [
+      { operation: "mount.settings.write", path: "secret/config" },
+      86,
+      "mount-settings",
+      "write",
+      "A:user:admin successfully performed write on mount-settings secret/config",
+    ],
+    [
+      { operation: "token.create", path: "auth/token/create" },
+      86,
+      "token",
+      "create",
+      "A:user:admin successfully performed create on token auth/token/create",
+    ],
+    [
+      { operation: "approle.create_secret_id", resource: parseRoleId("A:host:vault/role/approle/ci") },
+      86,
+      "approle",
+      "create-secret-id",
+      "A:user:admin successfully performed create-secret-id on approle A:host:vault/role/approle/ci",
+    ],
   ] as const)("%j has Conjur's words", (changes, priority, messageId, operation, text) => {
     const line = lineOf({ ...changes, role: admin });
     expect(line).toStartWith(`<${priority}>1 2025-11-10T09:12:13.123Z - conjur 6f1c ${messageId} [`);
@@ -197,7 +237,7 @@ describe("what else is decided", () => {
 
 describe("rows that changed", () => {
   test("are an event each", () => {
-    const context = record({ operation: "x" }).context;
+    const context = record({ operation: "login" }).context;
     const lines = [
       ...rowMessages({
         context,
@@ -233,7 +273,7 @@ describe("a line", () => {
     const line = lineOf({
       ...login,
       claimed: nasty,
-      context: { ...record({ operation: "x" }).context, requestId: "a b\nc" },
+      context: { ...record({ operation: "login" }).context, requestId: "a b\nc" },
       ...refused("signature", "unauthenticated", nasty),
     });
     expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);

@@ -297,7 +297,7 @@ What would allow it, loaded into root:
   });
 
   test("finds the newest refused login of a role by its name", async () => {
-    const login = { operation: "login", allowed: false, account: "acme", claimed: "host/apps/web", failure: "unauthenticated" };
+    const login = { operation: "login" as const, allowed: false, account: "acme", claimed: "host/apps/web", failure: "unauthenticated" };
     await operated.trail.append(readRecord(8, { ...login, because: "resource_group_mismatch" }));
     expect((await cli.run("why --account acme --login host/apps/web")).out).toContain("because resource_group_mismatch");
     expect(await cli.run("why --account other --login host/apps/web")).toMatchObject({ code: 1, out: "" });
