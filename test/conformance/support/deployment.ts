@@ -21,8 +21,6 @@ export interface DeploymentOptions {
   readonly cloud?: CloudDescription;
   /** Listens for Vault's clients too, on an address of its own; its method `azure` asks the simulated Azure. */
   readonly vault?: boolean;
-  /** Where that method finds Azure's Resource Manager. */
-  readonly resourceManager?: string;
   /** An issuer of tokens that the server may ask for its keys, and whom to trust for it. */
   readonly issuer?: { readonly url: string; readonly rootPem: string };
 }
@@ -80,15 +78,19 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
 
   const tls = ["--tls-cert", file("server.pem", certificate.certificatePem), "--tls-key", file("server.key", certificate.privateKeyPem)];
   const outbound = ["--ca", file("outbound-ca.pem", azure.caPem + (options.issuer?.rootPem ?? ""))];
-  outbound.push(
-    "--allow-outbound",
-    [`${new URL(azure.entra.url).origin}/`, ...(options.issuer === undefined ? [] : [options.issuer.url])].join(","),
-  );
+  const services = [azure.entra.url, azure.resourceManager.url, azure.graph.url].map((each) => `${each}/`);
+  outbound.push("--allow-outbound", [...services, ...(options.issuer === undefined ? [] : [options.issuer.url])].join(","));
   const syslog = join(home, "audit.syslog");
   const events = ["--audit-syslog", `file:${syslog}`, "--audit-syslog-required"];
   const listen = ["--listen", "127.0.0.1:0", ...(options.vault === true ? ["--vault-listen", "127.0.0.1:0"] : [])];
-  const ofAzure = options.vault === true ? ["--azure-authority", `${azure.entra.url}/`] : [];
-  if (options.resourceManager !== undefined) ofAzure.push("--azure-resource-manager", options.resourceManager);
+  const ofAzure = [
+    "--azure-authority",
+    azure.entra.url,
+    "--azure-resource-manager",
+    azure.resourceManager.url,
+    "--azure-graph",
+    azure.graph.url,
+  ];
   const child = Bun.spawn([installation.binary, "server", ...place, ...listen, ...ofAzure, ...tls, ...outbound, ...events], {
     cwd: home,
     env: { PATH: "/usr/bin:/bin", ...options.env },

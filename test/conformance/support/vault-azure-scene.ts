@@ -1,12 +1,10 @@
 /**
- * Runs inside the place that `namespace.ts` makes: a deployment, Azure's metadata service at its own address, its Resource Manager, and somebody who works with a
+ * Runs inside the place that `namespace.ts` makes: a deployment, Azure's metadata service at its own address, and somebody who works with a
  * client of Vault's. The method `azure` is set up by that client or before it.
  */
 
 import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createAuthority } from "../../../src/crypto/certificate";
-import { createClock } from "../../../src/runtime/clock";
 import { microsoftAudiences } from "../../../src/simulator/azure/standard-cloud";
 import { startDriver } from "./driver";
 import { relay } from "./relay";
@@ -19,21 +17,11 @@ const cloud = {
   tenants: [{ name: "acme" }],
   audiences: microsoftAudiences,
   applications: [{ name: "postern", secret }],
+  readers: [{ principal: "postern", resourceGroup: "vault" }],
   machines: [{ name: "test-vm", kind: "vm" as const, resourceGroup: "vault" }],
 };
 
-const now = createClock().now();
-const authority = createAuthority({ name: "Not Azure", now });
-const { certificatePem: cert, privateKeyPem: key } = authority.issue({ dnsNames: [], ipAddresses: ["127.0.0.1"], now, days: 2 });
-let asked = 0;
-const manager = Bun.serve({ hostname: "127.0.0.1", port: 0, tls: { cert, key }, fetch: answerOfManager });
-const managerUrl = manager.url.origin;
-
-const vault = await startVault({
-  cloud,
-  resourceManager: managerUrl,
-  issuer: { url: `${managerUrl}/`, rootPem: authority.certificatePem },
-});
+const vault = await startVault({ cloud });
 const machine = vault.azure.machine("test-vm");
 const metadata = relay("169.254.169.254", 80, Number(new URL(machine.url).port));
 const root = rootTokenOf(vault);
@@ -43,19 +31,15 @@ await admin("POST", "secret/data/creds", { data: { password: "Hashi123" } });
 await admin("PUT", "sys/policies/acl/dev", { policy: 'path "secret/data/creds" { capabilities = ["read"] }' });
 if (flow.isSetUp) await setUp();
 
-const report: VaultFlowReport = { answers: await calls(), outputs: await lines(), asked, tokenRequests: machine.requests("token") };
+const report: VaultFlowReport = {
+  answers: await calls(),
+  outputs: await lines(),
+  asked: vault.azure.resourceManager.requests("machine"),
+  tokenRequests: machine.requests("token"),
+};
 process.stdout.write(JSON.stringify(report));
 metadata.stop(true);
-await manager.stop(true);
 process.exit(await vault.stop());
-
-function answerOfManager(request: Request): Response {
-  asked += 1;
-  const { pathname } = new URL(request.url);
-  if (!request.headers.get("authorization")?.startsWith("Bearer ey")) return new Response("{}", { status: 401 });
-  if (pathname.toLowerCase() !== machine.resourceId.toLowerCase()) return new Response("{}", { status: 404 });
-  return Response.json({ location: "westeurope", identity: { type: "SystemAssigned", principalId: machine.identity().oid } });
-}
 
 async function setUp(): Promise<void> {
   const config = { tenant_id: vault.azure.tenant().id, resource: "https://management.azure.com/" };
