@@ -53,6 +53,7 @@ const reasons: Readonly<Record<string, Reason>> = {
   key_document: keys,
   key_host: keys,
   no_usable_keys: keys,
+  keys_too_old: keys,
   expiry: () => "CONJ00016E Token expired",
   token_size: () => "CONJ00077E Token is empty or not found.",
   token_form: () => "CONJ00077E Token is empty or not found.",

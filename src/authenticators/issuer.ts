@@ -48,7 +48,8 @@ export interface Issuers {
   /**
    * The issuer's keys, after a fetch when there are none yet, or when `keyId` is not among them and a fetch for that may be made; it may still be
    * missing in the result. Throws `upstream_unavailable` when there is no set to answer with: `because` as of the HTTP client, or `issuer_document`,
-   * `key_document`, `key_host`, `no_usable_keys`, `overloaded` (too many wait for the fetch already).
+   * `key_document`, `key_host`, `no_usable_keys`, `overloaded` (too many wait for the fetch already); `keys_too_old` when there were keys, whose day is over,
+   * with any of those as its cause.
    */
   trusted(source: IssuerSource, keyId?: string): Promise<TrustedIssuer>;
 }
@@ -68,6 +69,8 @@ export interface IssuersDeps {
 interface Entry {
   current?: TrustedIssuer;
   fetchedAtMs: number;
+  /** There was a set, here or in an earlier process, that is too old by now. */
+  isPast: boolean;
   refreshDueAtMs: number;
   flight?: Promise<TrustedIssuer>;
   /** Settles when it is known whether an earlier process left something. */
@@ -114,6 +117,7 @@ export function createIssuers(deps: IssuersDeps): Issuers {
     if (entries.size >= maxIssuers && oldest.done !== true) entries.delete(oldest.value);
     const entry: Entry = {
       fetchedAtMs: 0,
+      isPast: false,
       refreshDueAtMs: 0,
       waiters: 0,
       attemptsMs: [],
@@ -173,7 +177,8 @@ export function createIssuers(deps: IssuersDeps): Issuers {
     if (kept === undefined) return;
     const ageMs = clock.now() - kept.fetchedAt;
     // Of documents from the future nobody knows how old they are.
-    if (ageMs < -minuteMs || ageMs > keepMs) return;
+    entry.isPast = ageMs > keepMs;
+    if (ageMs < -minuteMs || entry.isPast) return;
     try {
       entry.current = await fetchIssuer(replaying(kept.documents), source);
       entry.fetchedAtMs = clock.monotonicMs() - Math.max(ageMs, 0);
@@ -186,9 +191,14 @@ export function createIssuers(deps: IssuersDeps): Issuers {
   }
 
   async function first(source: IssuerSource, entry: Entry): Promise<TrustedIssuer> {
-    const flight = flightOf(source, entry);
-    if (flight === undefined) throw entry.lastFailure ?? unavailable(source, "too_many_attempts");
-    return await join(flight, entry, source);
+    try {
+      const flight = flightOf(source, entry);
+      if (flight === undefined) throw entry.lastFailure ?? unavailable(source, "too_many_attempts");
+      return await join(flight, entry, source);
+    } catch (cause) {
+      const isOfNow = !(cause instanceof PosternError) || failureOf(cause).because === "overloaded";
+      throw entry.isPast && !isOfNow ? unavailable(source, "keys_too_old", cause) : cause;
+    }
   }
 
   /** The set after a look for a key id it does not have, or as it is when none may be made, too many wait for it, or it fails. */
@@ -218,7 +228,8 @@ export function createIssuers(deps: IssuersDeps): Issuers {
       }
       const nowMs = clock.monotonicMs();
       const { current } = entry;
-      if (current === undefined || nowMs - entry.fetchedAtMs > keepMs) return await first(source, entry);
+      if (current !== undefined) entry.isPast = nowMs - entry.fetchedAtMs > keepMs;
+      if (current === undefined || entry.isPast) return await first(source, entry);
       if (keyId !== undefined && !current.keys.has(keyId)) return await lookUp(source, entry, current, keyId);
       if (nowMs >= entry.refreshDueAtMs) void flightOf(source, entry);
       return current;
@@ -245,7 +256,9 @@ export async function trustedIssuer(
     return trusted;
   } catch (cause) {
     const failure = failureOf(cause);
-    const failed = { check: "issuer_keys", ok: false, detail: `${documentUrl}: ${failure.because ?? failure.code}` };
+    const { because = failure.code } = failure;
+    const under = cause instanceof Error && cause.cause instanceof PosternError ? `, ${failureOf(cause.cause).because ?? ""}` : "";
+    const failed = { check: "issuer_keys", ok: false, detail: `${documentUrl}: ${because}${because === "keys_too_old" ? under : ""}` };
     throw new PosternError({ ...failure, checks: [...checks.made, failed] }, { cause });
   }
 }
@@ -338,12 +351,8 @@ function jitteredHourMs(random: Random): number {
   return hourMs * (0.9 + (0.2 * byte) / 255);
 }
 
-function unavailable(source: IssuerSource, because: string): PosternError {
+function unavailable(source: IssuerSource, because: string, cause?: PosternError): PosternError {
   const upstream = URL.parse(source.documentUrl)?.origin ?? "unknown";
-  return new PosternError({
-    code: "upstream_unavailable",
-    upstream,
-    because,
-    ...(because === "overloaded" ? { overloaded: true } : {}),
-  });
+  const overloaded = because === "overloaded" ? { overloaded: true } : {};
+  return new PosternError({ code: "upstream_unavailable", upstream, because, ...overloaded }, { cause });
 }

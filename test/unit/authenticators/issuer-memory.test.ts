@@ -50,8 +50,8 @@ describe("what issuers said", () => {
     const running = start(cutOff);
     await running.trusted(source);
     clock.advance(hour + 1);
-    await expect(running.trusted(source)).rejects.toThrow("connect");
-    await expect(start(cutOff).trusted(source)).rejects.toThrow("connect");
+    await expect(running.trusted(source)).rejects.toThrow("keys_too_old");
+    await expect(start(cutOff).trusted(source)).rejects.toThrow("keys_too_old");
   });
 
   test("is asked for anew at the first use after a restart, without making anybody wait", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { IssuerSource } from "../../../src/authenticators/issuer";
-import { PosternError } from "../../../src/model/failures";
+import { type IssuerSource, trustedIssuer } from "../../../src/authenticators/issuer";
+import { createCheckList, PosternError } from "../../../src/model/failures";
 import { failureFrom } from "../../contract/authenticator";
 import { createFakeEntra, jwkOf, signingKey, tenant, v1Document, v1Keys } from "../../support/fake-issuer";
 
@@ -195,6 +195,7 @@ describe("an issuer that fails", () => {
   test("leaves its last good keys in force for a day and no longer", async () => {
     const { issuers, web, clock } = createFakeEntra();
     await issuers.trusted(source);
+    const document = web.pages.get(v1Document);
     web.pages.set(v1Document, unreachable);
     for (let hours = 0; hours < 24; hours += 1) {
       clock.advance(hour);
@@ -202,7 +203,13 @@ describe("an issuer that fails", () => {
       await settled();
     }
     clock.advance(minute);
-    expect(await failureFrom(() => issuers.trusted(source, "key-a"))).toMatchObject({ because: "timeout" });
+    const failure = await failureFrom(() => issuers.trusted(source, "key-a"));
+    expect(failure).toMatchObject({ code: "upstream_unavailable", because: "keys_too_old", upstream: "https://sts.windows.net" });
+    const asCheck = await failureFrom(() => trustedIssuer(issuers, source, "key-a", createCheckList()));
+    expect(asCheck.checks).toEqual([{ check: "issuer_keys", ok: false, detail: `${v1Document}: keys_too_old, timeout` }]);
+    web.pages.set(v1Document, document);
+    clock.advance(minute);
+    expect((await issuers.trusted(source, "key-a")).keys.has("key-a")).toBe(true);
   });
 
   test("does not end the process when nobody waits for it", async () => {
