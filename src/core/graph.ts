@@ -5,11 +5,12 @@
  */
 
 import type { AccountName, ResourceId, RoleId } from "../model/ids";
-import { accountOf, isRoleId } from "../model/ids";
+import { accountOf, isRoleId, kindOf } from "../model/ids";
 import type {
   Account,
   Annotation,
   AuthenticatorSwitch,
+  Change,
   Commit,
   Credential,
   Grant,
@@ -36,6 +37,8 @@ export type Rule = { readonly by: "owner"; readonly role: RoleId } | { readonly 
 export interface Graph {
   /** The newest commit folded in. */
   readonly revision: Revision;
+  /** The same value for as long as commits were about variables and what they hold alone: what is made of everything else may be kept by it. */
+  readonly frame: object;
   accounts(): Iterable<Account>;
   account(name: string): Account | undefined;
   /** A resource, which for the role kinds is also the role. */
@@ -93,7 +96,7 @@ export interface Graph {
 
 export function emptyGraph(): Graph {
   const tables = emptyTables();
-  return makeGraph(0, tables, createClosures(tables.grantsByMember));
+  return makeGraph({ revision: 0, frame: {} }, tables, createClosures(tables.grantsByMember));
 }
 
 function emptyTables(): GraphTables {
@@ -122,7 +125,8 @@ function emptyTables(): GraphTables {
   };
 }
 
-function makeGraph(revision: Revision, tables: GraphTables, closures: Closures): Graph {
+function makeGraph(standing: Pick<Graph, "revision" | "frame">, tables: GraphTables, closures: Closures): Graph {
+  const { revision, frame } = standing;
   const held = closures.of;
 
   function permits(role: RoleId, privilege: string, resource: ResourceId): Rule | undefined {
@@ -173,10 +177,11 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Closures):
   }
 
   const next = (commit: Commit, changed: GraphTables): Graph =>
-    makeGraph(commit.revision, changed, closures.after(commit.changes, changed.grantsByMember));
+    makeGraph(after(standing, commit), changed, closures.after(commit.changes, changed.grantsByMember));
 
   return {
     revision,
+    frame,
     accounts: () => tables.accounts.values(),
     account: (name) => tables.accounts.get(name),
     resource: (id) => tables.resources.get(id),
@@ -223,7 +228,7 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Closures):
       const draft = createGraphDraft(tables);
       for (const commit of commits) for (const change of commit.changes) draft.apply(change, commit.revision);
       const changed = draft.done();
-      return makeGraph(commits.at(-1)?.revision ?? revision, changed, createClosures(changed.grantsByMember));
+      return makeGraph(commits.reduce(after, standing), changed, createClosures(changed.grantsByMember));
     },
     async withInSlices(commit) {
       const draft = createGraphDraft(tables);
@@ -236,4 +241,26 @@ function makeGraph(revision: Revision, tables: GraphTables, closures: Closures):
       return next(commit, draft.done());
     },
   };
+}
+
+function after({ frame }: Pick<Graph, "frame">, { revision, changes }: Commit): Pick<Graph, "revision" | "frame"> {
+  return { revision, frame: changes.every(isOfVariable) ? frame : {} };
+}
+
+function isOfVariable(change: Change): boolean {
+  switch (change.type) {
+    case "put_resource":
+      return kindOf(change.resource.id) === "variable";
+    case "remove_resource":
+      return kindOf(change.id) === "variable";
+    case "put_secret_version":
+    case "remove_secret_version":
+    case "put_version_state":
+    case "remove_secret_rules":
+      return kindOf(change.resource) === "variable";
+    case "put_secret_rules":
+      return kindOf(change.rules.resource) === "variable";
+    default:
+      return false;
+  }
 }

@@ -30,6 +30,8 @@ interface Merged {
   /** `app line 3, db`. */
   readonly origin: string;
   readonly rules: readonly PathRule[];
+  /** Whether any of them says more than what may be done: members of the request, or wrapping. */
+  readonly isBounded: boolean;
 }
 
 const everything: PathRights = {
@@ -137,9 +139,17 @@ function mergeByPath(policies: readonly NamedRules[]): readonly Merged[] {
       isDenied: capabilities.has("deny"),
       origin: sources.map(({ policy, rule }) => (rule.line === undefined ? policy : `${policy} line ${rule.line}`)).join(", "),
       rules: sources.map(({ rule }) => rule),
+      isBounded: sources.some(({ rule }) => saysMore(rule)),
     };
   });
 }
+
+const saysMore = (rule: PathRule): boolean =>
+  rule.requiredParameters !== undefined ||
+  rule.allowedParameters !== undefined ||
+  rule.deniedParameters !== undefined ||
+  rule.minWrappingSeconds !== undefined ||
+  rule.maxWrappingSeconds !== undefined;
 
 /** Whether a rule with `+` is for these segments: each `+` for one of them, whatever it is. */
 function fits({ segments: pattern = [], isPrefix }: Merged, segments: readonly string[]): boolean {
@@ -177,7 +187,8 @@ function capabilityOf({ action }: PathAccess, exists: boolean): Capability {
 }
 
 /** What bounds the rule's leave: for how long an answer is wrapped, and what the request may say. Undefined when nothing does. */
-function restricted({ rules }: Merged, access: PathAccess, where: string): PathVerdict | undefined {
+function restricted({ rules, isBounded }: Merged, access: PathAccess, where: string): PathVerdict | undefined {
+  if (!isBounded) return undefined;
   const least = smallest(rules.map(({ minWrappingSeconds }) => minWrappingSeconds));
   const most = smallest(rules.map(({ maxWrappingSeconds }) => maxWrappingSeconds));
   const { wrapSeconds } = access;

@@ -50,9 +50,12 @@ const Settings = v.object({ versionsKept: v.number(), casRequired: v.boolean(), 
 const usual: KeyedSettings = { versionsKept: 0, casRequired: false, deleteAfterSeconds: 0 };
 const usualVersionsKept = 10;
 const longestKeyBytes = 512;
+const maxKnown = 4096;
 
 export function createKeyedPlaces({ mounts, documents }: { readonly mounts: Mounts; readonly documents: Documents }): KeyedPlaces {
   const kind = documents.kind(Settings);
+  /** What the most recent keys are called: their names are checked once. */
+  const known = new Map<string, ResourceId>();
   const documentOf = (graph: Graph, mount: string): ResourceId =>
     makeId(mounts.account(graph), "configuration", `${identifierOf(settingsBranch(mounts.account(graph)))}/${mount}`);
 
@@ -64,8 +67,16 @@ export function createKeyedPlaces({ mounts, documents }: { readonly mounts: Moun
     account: mounts.account,
 
     idOf(graph, { mount, key }) {
+      const account = mounts.account(graph);
+      // No name of any of the three has a line's end in it.
+      const place = `${account}\n${mount}\n${key}`;
+      const found = known.get(place);
+      if (found !== undefined) return found;
       if (Buffer.byteLength(key) > longestKeyBytes) throw tooLong();
-      return makeId(mounts.account(graph), "variable", `${mount}/${escapedName(key)}`);
+      const id = makeId(account, "variable", `${mount}/${escapedName(key)}`);
+      if (known.size >= maxKnown) known.clear();
+      known.set(place, id);
+      return id;
     },
 
     folderOf: (graph, { mount, key }) => makeId(mounts.account(graph), "variable", key === "" ? mount : `${mount}/${escapedName(key)}`),

@@ -80,15 +80,24 @@ export interface KeyedSecretsDeps {
 const operations = { deleted: "secret.delete", readable: "secret.undelete", destroyed: "secret.destroy" } as const;
 
 export function createKeyedSecrets({ projection, gate, store, places }: KeyedSecretsDeps): KeyedSecretOperations {
-  function opened(graph: Graph, ref: KeyRef & { readonly version?: number }, now: Instant): KeyedReading {
+  /** Versions that were found to hold the text of an object. A version that is written anew is told by another value. */
+  const objects = new WeakSet<SecretVersionInfo>();
+
+  function objectIn(info: SecretVersionInfo, value: SecretBytes): SecretBytes {
+    if (objects.has(info)) return value;
+    const object = objectOf(value);
+    if (object === value) objects.add(info);
+    return object;
+  }
+
+  function opened(graph: Graph, id: ResourceId, ref: KeyRef & { readonly version?: number }, now: Instant): KeyedReading {
     places.assertMount(graph, ref.mount);
-    const id = places.idOf(graph, ref);
     const versions = graph.secretVersions(id);
     const info = ref.version === undefined ? versions.at(-1) : versions.find(({ version }) => version === ref.version);
     if (info === undefined) throw new PosternError({ code: "not_found", target: id, because: "no_value" });
     const shown = shownVersion(graph, info);
     const value = isReadable(info, now) ? store.secretValue(id, info.version) : undefined;
-    return value === undefined ? shown : { ...shown, value: objectOf(value) };
+    return value === undefined ? shown : { ...shown, value: objectIn(info, value) };
   }
 
   function demandFor(operation: AuditedOperation, access: PathAccess, ref: KeyRef & { readonly version?: number }) {
@@ -118,14 +127,18 @@ export function createKeyedSecrets({ projection, gate, store, places }: KeyedSec
   }
 
   return {
-    read: (caller, access, ref) =>
-      gate.release(caller, demandFor("secret.read", access, ref), (graph) => opened(graph, ref, caller.context.now)),
+    read(caller, access, ref) {
+      const demand = demandFor("secret.read", access, ref);
+      return gate.release(caller, demand, (graph) => opened(graph, demand.resource, ref, caller.context.now));
+    },
 
-    subkeys: (caller, access, ref) =>
-      gate.release(caller, demandFor("secret.subkeys", access, ref), (graph) => {
-        const { value, ...shown } = opened(graph, ref, caller.context.now);
+    subkeys(caller, access, ref) {
+      const demand = demandFor("secret.subkeys", access, ref);
+      return gate.release(caller, demand, (graph) => {
+        const { value, ...shown } = opened(graph, demand.resource, ref, caller.context.now);
         return value === undefined ? shown : { ...shown, value: SecretBytes.ofText(namesAlone(objectText(value), ref.depth)) };
-      }),
+      });
+    },
 
     write(caller, access, write) {
       const { now } = caller.context;
@@ -146,7 +159,7 @@ export function createKeyedSecrets({ projection, gate, store, places }: KeyedSec
       return gate.change(caller, demand, () =>
         projection.write(places.account(projection.graph()), now, (graph): Write<KeyedPatching | undefined> => {
           if (newestNumber(graph, demand.resource) === 0) return { changes: [], result: undefined };
-          const { value, ...shown } = opened(graph, { mount: write.mount, key: write.key }, now);
+          const { value, ...shown } = opened(graph, demand.resource, { mount: write.mount, key: write.key }, now);
           if (value === undefined) return { changes: [], result: { ...shown, isWritten: false } };
           const next = SecretBytes.ofText(mergePatched(objectText(value), objectText(write.value)));
           const { changes, result } = written(graph, { ...write, value: next }, demand.resource, now);

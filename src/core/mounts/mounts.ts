@@ -86,14 +86,30 @@ export interface MountsDeps {
   readonly accountName: string | undefined;
 }
 
+/** What was made of one frame of the graph. */
+interface Known {
+  readonly frame: object;
+  readonly byPath: ReadonlyMap<string, Mount>;
+  /** The mounts of paths that were asked for lately. */
+  readonly found: Map<string, Mount>;
+}
+
+const maxFound = 4096;
+
 export function createMounts({ projection, gate, documents, random, accountName }: MountsDeps): Mounts {
   const kind = documents.kind(MountDocument);
   const begins: ((graph: Graph, mount: Mount) => void)[] = [];
   const ends: MountEnd[] = [];
   const checks: ((graph: Graph, mount: Mount) => void)[] = [];
-  let known: { readonly graph: Graph; readonly byPath: ReadonlyMap<string, Mount> } | undefined;
+  let known: Known | undefined;
+  let behind: { readonly frame: object; readonly account: AccountName | undefined } | undefined;
 
   function accountIn(graph: Graph): AccountName | undefined {
+    if (behind?.frame !== graph.frame) behind = { frame: graph.frame, account: foundAccount(graph) };
+    return behind.account;
+  }
+
+  function foundAccount(graph: Graph): AccountName | undefined {
     if (accountName !== undefined) return graph.account(accountName)?.name;
     const [only, ...others] = graph.accounts();
     return others.length === 0 ? only?.name : undefined;
@@ -105,11 +121,13 @@ export function createMounts({ projection, gate, documents, random, accountName 
     return only;
   }
 
-  /** Every mount by its path. Made again when facts changed: the documents themselves are remembered. */
-  function all(graph: Graph): ReadonlyMap<string, Mount> {
-    if (known?.graph === graph) return known.byPath;
+  const all = (graph: Graph): ReadonlyMap<string, Mount> => present(graph).byPath;
+
+  /** Made again when anything but variables changed: the documents themselves are remembered. */
+  function present(graph: Graph): Known {
     const name = account(graph);
     projection.assertSound(name);
+    if (known?.frame === graph.frame) return known;
     const byPath = new Map(fixedMounts(graph.account(name)?.createdAt ?? 0).map((mount) => [mount.path, mount]));
     for (const id of graph.ownedBy(branchOf(name))) {
       // Somebody's variable may bear such a name.
@@ -117,15 +135,20 @@ export function createMounts({ projection, gate, documents, random, accountName 
       const document = isMount ? kind.find(graph, id) : undefined;
       if (document !== undefined) byPath.set(document.path, { ...document, isFixed: false });
     }
-    known = { graph, byPath };
-    return byPath;
+    known = { frame: graph.frame, byPath, found: new Map() };
+    return known;
   }
 
   function find(graph: Graph, path: string): Mount | undefined {
-    const byPath = all(graph);
+    const { byPath, found } = present(graph);
+    const before = found.get(path);
+    if (before !== undefined) return before;
     for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
       const mount = byPath.get(path.slice(0, end));
-      if (mount !== undefined) return mount;
+      if (mount === undefined) continue;
+      if (found.size >= maxFound) found.clear();
+      found.set(path, mount);
+      return mount;
     }
     return undefined;
   }

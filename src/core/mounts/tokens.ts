@@ -88,6 +88,8 @@ export function createTokens(deps: TokensDeps): Tokens {
   const { projection, mounts, policies, ledger, store, random } = deps;
   const batches = createBatchTokens(deps);
   const renewals = new Map<string, RenewalTerms>();
+  /** Of tokens that were shown, as they and the facts beside variables then were: whatever changes of either, the rights are found anew. */
+  const remembered = new WeakMap<object, { readonly frame: object; readonly rights: NonNullable<Caller["rights"]> }>();
   mounts.onEnd({ afterwards: (mount) => ledger.endAll(({ login }) => login?.mountAccessor === mount.accessor) });
 
   function identityPolicies(graph: Graph, role: RoleId, own: readonly string[]): readonly string[] {
@@ -95,8 +97,12 @@ export function createTokens(deps: TokensDeps): Tokens {
   }
 
   function rightsOf(graph: Graph, token: Identified): NonNullable<Caller["rights"]> {
+    const known = remembered.get(token);
+    if (known?.frame === graph.frame) return known.rights;
     const names = [...token.policies, ...identityPolicies(graph, token.role, token.policies)];
-    return policies.rightsOf(graph, names, templateValues(token));
+    const rights = policies.rightsOf(graph, names, templateValues(token));
+    remembered.set(token, { frame: graph.frame, rights });
+    return rights;
   }
 
   /** What holds of every token at every use, whoever keeps it. */

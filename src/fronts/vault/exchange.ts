@@ -9,10 +9,10 @@ import { PosternError } from "../../model/failures";
 import type { PathAccess } from "../../model/paths";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { RequestContext } from "../../model/types";
-import { type Form, formOf, queryOf, textOf } from "../form";
+import { type Form, formOf, textOf } from "../form";
 import type { Edge, FrontBindings } from "../front";
 import { jsonOf } from "../json";
-import { targetOf } from "./names";
+import type { Asked } from "./names";
 
 export type Action = PathAccess["action"];
 
@@ -36,11 +36,10 @@ export interface Exchange {
   body(): Promise<Readonly<Record<string, unknown>>>;
 }
 
-/** Throws `malformed`, `unsupported`, and `not_found` for a namespace, of which there are none. */
-export function exchangeOf(request: Request, { context, edge }: FrontBindings): Exchange {
+/** Throws `malformed`, `unsupported`, and `not_found` for a namespace, of which there are none. `askedBy` reads URLs. */
+export function exchangeOf(request: Request, { context, edge }: FrontBindings, askedBy: (url: string) => Asked): Exchange {
   const { headers } = request;
-  const { path, endsInSlash } = targetOf(request.url);
-  const query = queryOf(request.url);
+  const { path, endsInSlash, query } = askedBy(request.url);
   assertRootNamespace(headers.get("x-vault-namespace"));
   const action = actionOf(request.method, query);
   if (action === "patch") assertMergePatch(headers.get("content-type"));

@@ -48,6 +48,8 @@ async function list(call: Call): Promise<Answer> {
 
 /** How soon a client should read again, when the object itself says so. */
 function leaseOf(text: string): number | undefined {
+  // Names may be written with escapes.
+  if (!/ttl|lease|\\/.test(text)) return undefined;
   const members = membersOf(text);
   const said = members?.get("ttl") ?? members?.get("lease");
   const value: unknown = said === undefined ? undefined : JSON.parse(said);

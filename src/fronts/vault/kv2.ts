@@ -42,7 +42,7 @@ async function subkeys(call: Call): Promise<Answer> {
 function reading(member: "data" | "subkeys", found: KeyedReading): Answer {
   const metadata = versionShape(found);
   if (found.value === undefined) return { status: 404, data: { [member]: null, metadata } };
-  return { data: { [member]: rawJson(revealed(found.value)), metadata } };
+  return { data: rawJson(`{"${member}":${revealed(found.value)},"metadata":${JSON.stringify(metadata)}}`) };
 }
 
 async function write(call: Call): Promise<Answer> {

@@ -1,7 +1,7 @@
 /** Vault's paths: decoded once, with `%2F` a real separator, and without empty segments. */
 
 import { PosternError } from "../../model/failures";
-import { decodeOnce } from "../form";
+import { decodeOnce, type Form, queryOf } from "../form";
 
 const controlCharacter = /\p{Cc}/u;
 
@@ -38,4 +38,24 @@ export function targetOf(url: string): Target {
       says: "relative paths not supported",
     });
   return { path: segments.join("/"), endsInSlash: decoded.endsWith("/") };
+}
+
+export interface Asked extends Target {
+  readonly query: Form;
+}
+
+const maxRememberedUrls = 4096;
+const maxRememberedLength = 512;
+
+/** Reads what URLs ask for, and remembers it of the most recent ones. Throws as `targetOf`, and `malformed` for a query. */
+export function createTargets(): (url: string) => Asked {
+  const remembered = new Map<string, Asked>();
+  return (url) => {
+    const known = remembered.get(url);
+    if (known !== undefined) return known;
+    const asked = { ...targetOf(url), query: queryOf(url) };
+    if (remembered.size >= maxRememberedUrls) remembered.clear();
+    if (url.length <= maxRememberedLength) remembered.set(url, asked);
+    return asked;
+  };
 }

@@ -11,6 +11,7 @@ import { PosternError } from "../../model/failures";
 import { type FrontEnv, type LocalMount, type LocalPaths, print, type Reader } from "../front";
 import { isoNanos } from "../timestamp";
 import { type Exchange, exchangeOf } from "./exchange";
+import { createTargets } from "./names";
 import { health, leader, sealStatus } from "./sys-standing";
 import { type Answer, answerWire, rawJson, revealed, variableShape } from "./wire";
 
@@ -18,8 +19,9 @@ const standing: Readonly<Record<string, typeof health>> = { "sys/health": health
 const preflightPrefix = "sys/internal/ui/mounts/";
 
 export function addReads(app: Hono<FrontEnv>, reader: Reader): void {
+  const askedBy = createTargets();
   app.all("*", async (c) => {
-    const exchange = exchangeOf(c.req.raw, c.env);
+    const exchange = exchangeOf(c.req.raw, c.env, askedBy);
     return print(answerWire(await answer(exchange, reader), exchange.context, "kv"));
   });
 }

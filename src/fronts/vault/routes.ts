@@ -9,12 +9,13 @@ import { Hono } from "hono";
 import type { Broker, Mount } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import type { Caller } from "../../model/types";
-import { type Front, type FrontApp, type FrontBindings, type FrontEnv, type FrontSettings, print, refuseBy, wireOf } from "../front";
+import { type Front, type FrontApp, type FrontEnv, type FrontSettings, print, refuseBy, wireOf } from "../front";
 import type { Call, EngineRoute, Handler } from "./engine";
 import { engineOf } from "./engines";
 import { failures } from "./errors";
 import { type Action, type Exchange, exchangeOf } from "./exchange";
 import { fieldsOf } from "./fields";
+import { createTargets } from "./names";
 import { addReads } from "./reads";
 import { type Answer, answerWire } from "./wire";
 import { wrappedAnswer } from "./wrapping";
@@ -23,7 +24,8 @@ export const vault: Front = {
   name: "vault",
   serve: (broker, settings = {}) =>
     bound((app) => {
-      app.all("*", async (c) => answer(c.req.raw, c.env, broker, settings));
+      const askedBy = createTargets();
+      app.all("*", async (c) => answer(exchangeOf(c.req.raw, c.env, askedBy), broker, settings));
     }),
   reads: (reader) => bound((app) => addReads(app, reader)),
 };
@@ -35,8 +37,7 @@ function bound(add: (app: Hono<FrontEnv>) => void): FrontApp {
   return { name: vault.name, app, hot: [], takesPolicy: () => false, refuse: (failure) => print(wireOf(failures, failure)) };
 }
 
-async function answer(request: Request, bindings: FrontBindings, broker: Broker, settings: FrontSettings): Promise<Response> {
-  const exchange = exchangeOf(request, bindings);
+async function answer(exchange: Exchange, broker: Broker, settings: FrontSettings): Promise<Response> {
   const found = routeOf(exchange, broker);
   const isOpen = holds(found.route?.open, exchange.action);
   const identified = isOpen ? undefined : broker.paths.tokens.identify(exchange.token, exchange.context);

@@ -13,7 +13,7 @@ import { isoNanos } from "../timestamp";
 import type { Call, EngineRoute } from "./engine";
 import type { Exchange } from "./exchange";
 import { argument } from "./fields";
-import { type Answer, envelope, jsonText, rawJson, revealed, type WrapInfo } from "./wire";
+import { type Answer, envelopeText, rawJson, revealed, type WrapInfo } from "./wire";
 
 export const wrappingRoutes: readonly EngineRoute[] = [
   { path: "wrapping/wrap", write: wrap },
@@ -35,7 +35,7 @@ export async function wrappedAnswer(
   const accessor = wrappedAccessorOf(answer);
   const wrapped = await broker.paths.wrapping.wrap(
     {
-      text: SecretBytes.ofText(jsonText(envelope(answer, context.requestId, mountType))),
+      text: SecretBytes.ofText(envelopeText(answer, context.requestId, mountType)),
       creationPath: path,
       ttlSeconds: wrapSeconds,
       ...(accessor === "" ? {} : { wrappedAccessor: accessor }),

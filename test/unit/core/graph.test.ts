@@ -254,3 +254,33 @@ describe("versions of a secret", () => {
     expect([...fold(base, version("a:configuration:vault/mount/secret", 1)).folder("a:variable:")]).toEqual([]);
   });
 });
+
+describe("the frame of a graph", () => {
+  const written: Change = { type: "put_secret_version", resource: id("a:variable:db"), version: 1, createdAt: at };
+
+  test("stays the same value while commits are about variables and what they hold", () => {
+    const next = fold(fold(base, written), resource("a:variable:third", "a:policy:root"), {
+      type: "put_secret_rules",
+      rules: { resource: id("a:variable:db"), createdAt: at, updatedAt: at, casRequired: true },
+    });
+    expect(next.frame).toBe(base.frame);
+    expect(fold(next, { type: "remove_resource", id: id("a:variable:db") }).frame).toBe(base.frame);
+  });
+
+  test.each<[string, Change]>([
+    ["a grant", grant("a:group:readers", "a:host:lone")],
+    ["a permit, also on a variable", permit("a:host:lone", "read", "a:variable:db")],
+    ["a role", resource("a:host:next", "a:policy:root")],
+    ["a role that goes", { type: "remove_resource", id: id("a:host:lone") }],
+    ["a document", { ...written, resource: id("a:configuration:vault/mount/secret") }],
+    ["a document that goes", { type: "remove_secret_version", resource: id("a:group:vault/policy/app"), version: 1 }],
+    ["an account that goes", { type: "remove_account", account: parseAccount("a") }],
+  ])("is another after %s", (_, change) => {
+    expect(fold(base, written, change).frame).not.toBe(base.frame);
+    expect(base.withAll([{ revision: 900, account: parseAccount("a"), at, changes: [change] }]).frame).not.toBe(base.frame);
+  });
+
+  test("is another on each of two ways that a graph could go on", () => {
+    expect(fold(base, grant("a:group:readers", "a:host:lone")).frame).not.toBe(fold(base, grant("a:group:readers", "a:host:web")).frame);
+  });
+});
