@@ -93,7 +93,7 @@ export function createPathRights(policies: readonly NamedRules[]): PathRights {
     policies: names,
 
     verdict(access, exists) {
-      const rule = deciding(access.path);
+      const rule = deciding(access.path) ?? (access.written === undefined ? undefined : deciding(access.written));
       const needed = capabilityOf(access, exists);
       if (rule === undefined) return refused("no_path_rule", `no rule of ${names.join(", ")} is for ${access.path}`, access, needed);
       const where = `path "${rule.path}" of policy ${rule.origin}`;

@@ -66,6 +66,17 @@ export function accountProblem(name: string): string | undefined {
   return undefined;
 }
 
+/** Whether a reader could take a name for a reserved one, or it is that one: `Root`, ` root`, `ｒｏｏｔ`, with or without characters that do not show. */
+export function looksLike(name: string, reserved: string): boolean {
+  if (name === reserved) return true;
+  return (
+    name
+      .normalize("NFKC")
+      .replace(/[\p{Cf}\p{Default_Ignorable_Code_Point}\s]/gu, "")
+      .toLowerCase() === reserved
+  );
+}
+
 /** Accepts an account name or throws `malformed`. */
 export function parseAccount(text: string): AccountName {
   const problem = accountProblem(text);

@@ -25,6 +25,8 @@ export interface PathRule {
 export interface PathAccess {
   /** Canonical: `secret/data/app`; of a list with a slash at the end: `secret/metadata/`. */
   readonly path: string;
+  /** As it was asked for, where that is another spelling of `path`: its rules count where none is for `path`. */
+  readonly written?: string;
   /** `write` creates or updates: which of the two is found out by who knows whether the thing exists, else it updates. */
   readonly action: "read" | "list" | "write" | "patch" | "delete";
   /** Takes `sudo` too. */

@@ -132,7 +132,8 @@ function keepingBy(mount: KeyedSettings, key: SecretRules | undefined): Keeping 
   return { versionsKept, casRequired, deleteAfterSeconds: Math.min(...times) };
 }
 
-const settingsBranch = (account: AccountName): RoleId => makeId(account, "policy", "vault/config");
+/** Apart from the configurations of methods, which may be called as a mount is. */
+const settingsBranch = (account: AccountName): RoleId => makeId(account, "policy", "vault/settings");
 
 function tooLong(): PosternError {
   const says = `a key is at most ${longestKeyBytes} bytes`;

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { sha256Hex } from "../../crypto/digest";
-import { identifierProblem } from "../../model/ids";
+import { identifierProblem, looksLike } from "../../model/ids";
 import type { Random } from "../../model/ports";
 import type { Instant } from "../../model/types";
 import { ownRecord } from "./own-record";
@@ -129,6 +129,8 @@ export function leaseBounds({ defaultLeaseSeconds, maxLeaseSeconds }: MountSetti
 }
 
 const longestPath = 200;
+/** What others look for at these names is not there; and settings by path lie at `vault` in the graph: keys of a mount would stand among them. */
+const reservedNames = ["sys", "auth", "identity", "cubbyhole", "token", "vault"];
 
 /** What is wrong with the path of a new mount, as a sentence; undefined when nothing is. */
 export function pathProblem(path: string): string | undefined {
@@ -136,8 +138,15 @@ export function pathProblem(path: string): string | undefined {
   if (short === "" || short === "auth") return "missing path";
   if (short.length > longestPath) return `a path is at most ${longestPath} characters`;
   if (short.split("/").some((segment) => segment === "+" || segment.includes("*"))) return "a path has no wildcards";
-  // Policies, roles and settings by path lie there in the graph: keys of a mount would stand among them.
-  if (path === "vault" || path.startsWith("vault/")) return "invalid mount path: it is reserved";
+  if (isReserved(path)) return "invalid mount path: it is reserved";
   const problem = identifierProblem(path);
   return problem === undefined ? undefined : `invalid mount path: it ${problem}`;
+}
+
+function isReserved(path: string): boolean {
+  const isMethod = path.startsWith("auth/");
+  const [first = ""] = (isMethod ? path.slice("auth/".length) : path).split("/");
+  // That it is taken says more.
+  if (fixed.some(([taken]) => taken === (isMethod ? `auth/${first}` : first))) return false;
+  return [...reservedNames, ...(isMethod ? [] : ["conjur"])].some((name) => looksLike(first, name));
 }

@@ -32,8 +32,11 @@ export interface MountOperations {
   at(path: string): Mount | undefined;
   /** How long what a mount hands out lives. */
   leaseBounds(mount: Mount): LeaseBounds;
-  /** For paths that nothing answers: throws the refusal, or returns when the rules would have allowed it. */
-  probe(caller: Caller, access: PathAccess): Promise<void>;
+  /**
+   * For what is decided by nothing else: throws the refusal, or returns when the rules would have allowed it. `mayBeNew`: where it is not known whether what
+   * is written is there already, and a right to either is enough.
+   */
+  probe(caller: Caller, access: PathAccess, mayBeNew?: "may be new"): Promise<void>;
   /** Those for secrets or those of methods, sorted by path. */
   list(caller: Caller, access: PathAccess, kind: MountClass): Promise<readonly Mount[]>;
   /** Those that a caller may know of without a right on the list itself: what the rules reach; for nobody in particular, what is named to everybody. */
@@ -197,7 +200,10 @@ export function createMounts({ projection, gate, documents, random, accountName 
     at: (path) => find(projection.graph(), path),
     leaseBounds,
 
-    probe: (caller, access) => gate.release(caller, { operation: "path.probe", access }, () => undefined),
+    probe(caller, access, mayBeNew) {
+      const isNew = mayBeNew !== undefined && gate.allowsPath(caller, access, false);
+      return gate.release(caller, { operation: "path.probe", access, exists: () => !isNew }, () => undefined);
+    },
 
     list: (caller, access, wanted) =>
       gate.release(caller, { operation: "mount.list", access }, (graph) =>
@@ -285,7 +291,17 @@ const sorted = (mounts: Iterable<Mount>): readonly Mount[] => [...mounts].sort((
 
 function tuned(mount: Mount, settings: Partial<MountSettings>): Mount {
   const options = { ...mount.options, ...settings.options };
-  if (mount.type === "kv" && mount.options.version === "2" && options.version !== "2")
+  const { version = "1" } = options;
+  if (mount.type === "kv" && version !== "1" && version !== "2")
+    throw new PosternError({
+      code: "malformed",
+      where: "version",
+      expected: "1 or 2",
+      kind: "argument",
+      because: "kv_version",
+      says: `unsupported kv version: ${version.slice(0, 32)}`,
+    });
+  if (mount.type === "kv" && mount.options.version === "2" && version !== "2")
     throw new PosternError({
       code: "malformed",
       where: "version",

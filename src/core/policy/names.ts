@@ -7,7 +7,7 @@
  * Source: Conjur 5.3.1, lib/conjur/policy/resolver.rb.
  */
 
-import { identifierProblem, type Kind, type RoleId } from "../../model/ids";
+import { identifierProblem, type Kind, looksLike, type RoleId } from "../../model/ids";
 import { printable } from "./problems";
 
 /** The policy that names are relative to. `prefix` is "" in the root policy. */
@@ -87,16 +87,6 @@ export function reservedNameProblem(kind: Kind, identifier: string): string | un
   if (kind === "user" && identifier !== "admin" && looksLike(identifier, "admin")) return "it looks like the reserved name 'admin'";
   if (first !== "conjur" && looksLike(first, "conjur")) return "it looks like the reserved name 'conjur'";
   return undefined;
-}
-
-function looksLike(name: string, reserved: string): boolean {
-  if (name === reserved) return true;
-  return (
-    name
-      .normalize("NFKC")
-      .replace(/[\p{Cf}\p{Default_Ignorable_Code_Point}\s]/gu, "")
-      .toLowerCase() === reserved
-  );
 }
 
 function qualify(kind: Kind, written: string, scope: Scope): string {

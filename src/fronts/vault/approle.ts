@@ -5,14 +5,14 @@ import { PosternError } from "../../model/failures";
 import { isoNanos } from "../timestamp";
 import type { Call, Engine } from "./engine";
 import { argument, type Fields, fieldsOf, onlySet } from "./fields";
-import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { admitLogin, folded, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import { type Answer, revealed } from "./wire";
 
 export const approle: Engine = {
   type: "approle",
-  routes: [
+  routes: folded([
     { path: "login", open: true, write: login },
     { path: "role", list },
     { path: "role/:name", read, write, delete: remove },
@@ -28,7 +28,7 @@ export const approle: Engine = {
       delete: (call) => destroy(call, byAccessor),
     },
     { path: "tidy/secret-id", write: tidy },
-  ],
+  ]),
 };
 
 async function login(call: Call): Promise<Answer> {

@@ -5,20 +5,20 @@ import { PosternError } from "../../model/failures";
 import { isoSeconds } from "../timestamp";
 import type { Call, Engine } from "./engine";
 import { type Fields, fieldsOf, onlySet } from "./fields";
-import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { admitLogin, folded, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import type { Answer } from "./wire";
 
 export const azure: Engine = {
   type: "azure",
-  routes: [
+  routes: folded([
     { path: "login", open: true, write: login },
     { path: "config", read: readConfig, write: writeConfig, delete: removeConfig },
     { path: "rotate-root", write: rotateRoot },
     { path: "role", list },
     { path: "role/:name", read, write, delete: remove },
-  ],
+  ]),
 };
 
 async function login(call: Call): Promise<Answer> {

@@ -36,6 +36,8 @@ export interface EngineRoute extends Partial<Readonly<Record<Action, Handler>>> 
   readonly path: string;
   /** Needs no token: whatever is done here, or the actions named. Everywhere else who asks is known before their body is read. */
   readonly open?: true | readonly Action[];
+  /** What stands for its `:name` or `*` is one thing in capitals and without, and the rules for it are those of its name in lower case. */
+  readonly foldsNames?: true;
   /** Needs `sudo` beside the capability: for the actions named, or all. */
   readonly sudo?: true | readonly Action[];
 }
@@ -67,6 +69,15 @@ export function createMatcher(engine: Engine): (rest: string) => MatchedRoute | 
     }
     return undefined;
   };
+}
+
+/** The path that a request is for, by the names in it that do not depend on case: `auth/approle/role/CI/role-id` → `auth/approle/role/ci/role-id`. */
+export function canonicalPath(path: string, rest: string, { route, parameters }: MatchedRoute): string {
+  if (route.foldsNames !== true) return path;
+  const folded = parameters.map((parameter) => parameter.toLowerCase());
+  const canonical = route.path.replace(/:\w+|\*/g, () => folded.shift() ?? "");
+  const end = path.endsWith("/") ? "/" : "";
+  return `${path.slice(0, path.length - rest.length - end.length)}${canonical}${end}`;
 }
 
 function fit(pattern: readonly string[], segments: readonly string[]): readonly string[] | undefined {

@@ -29,6 +29,9 @@ export interface Fields {
   pairs(name: string): Readonly<Record<string, string>> | undefined;
 }
 
+/** What fits into 64 bits of nanoseconds: longer times are none to clients. Source: Go 1.24, time.Duration. */
+const longestSeconds = 9_223_372_036;
+
 export function fieldsOf(body: Readonly<Record<string, unknown>>): Fields {
   const value = (name: string): unknown => (Object.hasOwn(body, name) ? body[name] : undefined);
 
@@ -50,7 +53,7 @@ export function fieldsOf(body: Readonly<Record<string, unknown>>): Fields {
       const found = value(name);
       if (found === undefined || found === null || found === "") return undefined;
       const seconds = typeof found === "number" ? Math.trunc(found) : typeof found === "string" ? secondsOf(found) : undefined;
-      if (seconds === undefined || !Number.isSafeInteger(seconds)) throw unconvertible(name, "a duration");
+      if (seconds === undefined || !(Math.abs(seconds) <= longestSeconds)) throw unconvertible(name, "a duration");
       if (seconds < 0 && signed === undefined) throw unconvertible(name, "a duration of zero or more");
       return seconds;
     },

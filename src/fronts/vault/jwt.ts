@@ -4,19 +4,19 @@ import type { JwtConfig, JwtRole, JwtRoleChange } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import type { Call, Engine } from "./engine";
 import { type Fields, fieldsOf, onlySet } from "./fields";
-import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { admitLogin, folded, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import type { Answer } from "./wire";
 
 export const jwt: Engine = {
   type: "jwt",
-  routes: [
+  routes: folded([
     { path: "login", open: true, write: login },
     { path: "config", read: readConfig, write: writeConfig },
     { path: "role", list },
     { path: "role/:name", read, write, delete: remove },
-  ],
+  ]),
 };
 
 async function login(call: Call): Promise<Answer> {

@@ -2,7 +2,7 @@
 
 import { PosternError } from "../../model/failures";
 import { SecretBytes } from "../../model/secret-bytes";
-import type { Call } from "./engine";
+import type { Call, EngineRoute } from "./engine";
 import type { Fields } from "./fields";
 import type { Answer } from "./wire";
 
@@ -14,6 +14,9 @@ export function nameIn({ parameters: [name = ""] }: Call): string {
   if (!methodName.test(name)) throw new PosternError({ code: "unsupported", what: "path" });
   return name.toLowerCase();
 }
+
+/** The routes of a method: its roles and users are the same in capitals and without. */
+export const folded = (routes: readonly EngineRoute[]): readonly EngineRoute[] => routes.map((route) => ({ ...route, foldsNames: true }));
 
 /** A text that nobody may print; undefined when it is absent or empty. */
 export function secretField(fields: Fields, name: string): SecretBytes | undefined {

@@ -10,7 +10,7 @@ import type { Broker, Mount } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import type { Caller } from "../../model/types";
 import { type Front, type FrontApp, type FrontEnv, type FrontSettings, print, refuseBy, wireOf } from "../front";
-import type { Call, EngineRoute, Handler } from "./engine";
+import { type Call, canonicalPath, type EngineRoute, type Handler } from "./engine";
 import { engineOf } from "./engines";
 import { failures } from "./errors";
 import { type Action, type Exchange, exchangeOf } from "./exchange";
@@ -45,7 +45,7 @@ async function answer(exchange: Exchange, broker: Broker, settings: FrontSetting
   const call = callOf(exchange, { broker, settings, ...found }, caller);
   const handler = handlerOf(exchange, found.route);
   if (handler === undefined && isOpen) throw new PosternError({ code: "unsupported", what: exchange.action, kind: "method" });
-  const given = handler === undefined ? await unanswered(call, found) : await handler(call);
+  const given = handler === undefined ? await unanswered(call, found) : await handled(call, handler, caller);
   const mountType = found.mount?.type ?? "";
   const told = await wrappedAnswer(given, exchange, { broker, mountType, caller });
   return print(answerWire(told, exchange.context, mountType));
@@ -97,21 +97,24 @@ function callOf(
   found: Found & { readonly broker: Broker; readonly settings: FrontSettings },
   caller: Caller | undefined,
 ): Call {
-  const { broker, route, mount } = found;
+  const { broker, route, mount, rest, parameters } = found;
+  const path = route === undefined ? exchange.path : canonicalPath(exchange.path, rest, { route, parameters });
   return {
     ...exchange,
     ...found,
+    path,
     mount: mount ?? systemMount,
     caller() {
       if (caller === undefined) throw new PosternError({ code: "internal", what: "a caller where none is needed" });
       return caller;
     },
     callerIfAny: async () => (exchange.token === undefined ? undefined : broker.paths.tokens.identify(exchange.token, exchange.context)),
-    access: (parameters) => ({
-      path: exchange.path,
+    access: (body) => ({
+      path,
       action: exchange.action,
+      ...(path === exchange.path ? {} : { written: exchange.path }),
       ...(holds(route?.sudo, exchange.action) ? { sudo: true } : {}),
-      ...(parameters === undefined ? {} : { parameters }),
+      ...(body === undefined ? {} : { parameters: body }),
       ...(exchange.wrapSeconds === undefined ? {} : { wrapSeconds: exchange.wrapSeconds }),
     }),
     fields: async () => fieldsOf(await exchange.body()),
@@ -120,6 +123,35 @@ function callOf(
 
 const holds = (said: true | readonly Action[] | undefined, action: Action): boolean =>
   said !== undefined && (said === true || said.includes(action));
+
+/**
+ * What is wrong with a request is told to those alone who may make it. Handlers read it before the gate decides; so where one of them finds it wrong, the
+ * rules are asked all the same, and whoever may not do this at this path hears that and nothing else.
+ */
+async function handled(call: Call, handler: Handler, caller: Caller | undefined): Promise<Answer> {
+  try {
+    return await handler(call);
+  } catch (error) {
+    if (caller !== undefined && isUndecided(error))
+      await call.broker.paths.mounts.probe(caller, call.access(await readable(call)), "may be new");
+    throw error;
+  }
+}
+
+const isUndecided = (error: unknown): boolean =>
+  error instanceof PosternError &&
+  error.failure.decision === undefined &&
+  (error.failure.code === "malformed" || error.failure.code === "unsupported");
+
+/** The body, as far as it is one. */
+async function readable({ action, body }: Call): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (action !== "write" && action !== "patch") return undefined;
+  try {
+    return await body();
+  } catch {
+    return undefined;
+  }
+}
 
 /** What nothing answers is told to those alone whose rules would have let them do it. */
 async function unanswered(call: Call, { mount, route, rest }: Found): Promise<Answer> {

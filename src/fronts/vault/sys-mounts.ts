@@ -46,7 +46,7 @@ async function show(call: Call, kind: MountClass): Promise<Answer> {
   const { mounts } = call.broker.paths;
   const { path, isTune } = meant(call, kind);
   const mount = await mounts.show(call.caller(), call.access(), path);
-  if (mount === undefined) throw missing(path, kind);
+  if (mount === undefined || (isElsewhere(path, kind) && !isTune)) throw missing(path, kind);
   return { data: isTune ? tuneShape(mount, mounts.leaseBounds(mount)) : mountShape(mount), isDoubled: true };
 }
 
@@ -59,7 +59,7 @@ async function write(call: Call, kind: MountClass): Promise<Answer> {
     await mounts.tune(call.caller(), call.access(body), path, settingsOf(fields));
     return {};
   }
-  if (kind === "secret" && path.startsWith("auth/")) throw argument("path", "a path outside of auth/", "path is already in use at auth/");
+  if (isElsewhere(path, kind)) throw argument("path", "a path outside of auth/", "path is already in use at auth/");
   const { type, version } = typeOf(fields, kind);
   const { options = {}, ...settings } = { ...settingsOf(fieldsOf(fields.map("config") ?? {})), ...settingsOf(fields) };
   const all = { ...settings, options: version === undefined ? options : { ...options, version } };
@@ -70,12 +70,13 @@ async function write(call: Call, kind: MountClass): Promise<Answer> {
 async function remove(call: Call, kind: MountClass): Promise<Answer> {
   const { path, isTune } = meant(call, kind);
   if (isTune) throw new PosternError({ code: "unsupported", what: "delete", kind: "method" });
-  // Methods are taken away where that takes `sudo`, and nowhere else.
-  if (kind === "secret" && `${path}/`.startsWith("auth/"))
-    throw argument("path", "a path outside of auth/", `cannot unmount ${JSON.stringify(`${path.slice(0, 256)}/`)}`);
+  if (isElsewhere(path, kind)) throw argument("path", "a path outside of auth/", `cannot unmount "${path}/"`);
   await call.broker.paths.mounts.disable(call.caller(), call.access(), path);
   return {};
 }
+
+/** A method among the mounts of secrets: only its settings are to be had there, for it takes more to make it and to remove it. */
+const isElsewhere = (path: string, kind: MountClass): boolean => kind === "secret" && path.startsWith("auth/");
 
 function missing(path: string, kind: MountClass): PosternError {
   const says = kind === "auth" ? `No auth engine at ${path.slice("auth/".length)}/` : `No secret engine mount at ${path}/`;
@@ -105,6 +106,8 @@ function settingsOf(fields: Fields): Partial<MountSettings> {
   const listingVisibility = fields.text("listing_visibility");
   const options = fields.pairs("options");
   const identityTokenKey = fields.text("identity_token_key");
+  if (listingVisibility !== undefined && !["", "hidden", "unauth"].includes(listingVisibility))
+    throw argument("listing_visibility", "unauth, hidden or nothing", "invalid listing visibility type");
   return {
     ...(description === undefined ? {} : { description }),
     ...(defaultLeaseSeconds === undefined ? {} : { defaultLeaseSeconds }),

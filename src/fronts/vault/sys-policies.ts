@@ -14,9 +14,9 @@ import type { Answer } from "./wire";
 
 export const policyRoutes: readonly EngineRoute[] = [
   { path: "policies/acl", list },
-  { path: "policies/acl/*", read: (call) => read(call, "policy"), write, delete: remove },
+  { path: "policies/acl/*", foldsNames: true, read: (call) => read(call, "policy"), write, delete: remove },
   { path: "policy", read: listOfOld, list: listOfOld },
-  { path: "policy/*", read: (call) => read(call, "rules"), write, delete: remove },
+  { path: "policy/*", foldsNames: true, read: (call) => read(call, "rules"), write, delete: remove },
   { path: "capabilities-self", write: (call) => capabilities(call, () => ({ by: "self" })) },
   { path: "capabilities", write: (call) => capabilities(call, tokenOf) },
   { path: "capabilities-accessor", write: (call) => capabilities(call, accessorOf) },

@@ -4,20 +4,20 @@ import type { UserpassChange } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import type { Call, Engine } from "./engine";
 import { type Fields, fieldsOf } from "./fields";
-import { admitLogin, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
+import { admitLogin, folded, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
 import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import type { Answer } from "./wire";
 
 export const userpass: Engine = {
   type: "userpass",
-  routes: [
+  routes: folded([
     { path: "login/:name", open: true, write: login },
     { path: "users", list },
     { path: "users/:name", read, write, delete: remove },
     { path: "users/:name/password", write: (call) => change(call, passwordOf) },
     { path: "users/:name/policies", write: (call) => change(call, policiesOf) },
-  ],
+  ]),
 };
 
 async function login(call: Call): Promise<Answer> {

@@ -23,15 +23,16 @@ export const wrappingRoutes: readonly EngineRoute[] = [
   { path: "wrapping/rewrap", open: true, write: rewrap },
 ];
 
-/** The answer itself, or what stands for it. Empty answers and those without an envelope are given as they are. */
+/** The answer itself, or what stands for it. Empty answers, those without an envelope and what was not found are given as they are. */
 export async function wrappedAnswer(
   answer: Answer,
   exchange: Exchange,
   { broker, mountType, caller }: { readonly broker: Broker; readonly mountType: string; readonly caller: Caller | undefined },
 ): Promise<Answer> {
   const { wrapSeconds, context, path } = exchange;
+  const isError = (answer.status ?? 200) >= 400;
   const hasContent = (answer.data !== undefined && answer.data !== null) || answer.auth !== undefined;
-  if (wrapSeconds === undefined || !hasContent || answer.bare !== undefined || answer.wrapInfo !== undefined) return answer;
+  if (wrapSeconds === undefined || isError || !hasContent || answer.bare !== undefined || answer.wrapInfo !== undefined) return answer;
   const accessor = wrappedAccessorOf(answer);
   const wrapped = await broker.paths.wrapping.wrap(
     {
