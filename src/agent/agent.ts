@@ -30,6 +30,8 @@ export interface AgentDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly files: PrivateFiles;
+  /** What names this machine; empty where nothing does. What is kept opens on no other. */
+  readonly machine: string;
 }
 
 export interface RunningAgent {
@@ -95,6 +97,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     meter: metrics,
     pause,
     copyFolder,
+    machine: deps.machine,
     ...primaryRoots,
     ...(keyring === undefined ? {} : { keyring }),
   });

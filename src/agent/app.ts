@@ -57,6 +57,8 @@ export interface RunningAppDeps {
   /** Absent: no copy is kept. */
   readonly keyring?: Keyring;
   readonly copyFolder: string;
+  /** What names this machine; empty where nothing does. */
+  readonly machine: string;
   readonly primaryRoots?: string;
 }
 
@@ -129,11 +131,11 @@ function upstreamOf({ role }: AgentApp, { config, http, identity, clock, turns, 
 function copyOf(
   app: AgentApp,
   account: AccountName,
-  { config, keyring, files, clock, logger, copyFolder }: RunningAppDeps,
+  { config, keyring, files, clock, logger, copyFolder, machine }: RunningAppDeps,
 ): LocalCopy | undefined {
   if (keyring === undefined) return undefined;
   const { url, vault } = config.primary;
-  const boundTo = { login: app.login, primary: vault?.namespace === undefined ? url : `${url} ${vault.namespace}` };
+  const boundTo = { login: app.login, primary: vault?.namespace === undefined ? url : `${url} ${vault.namespace}`, machine };
   return createLocalCopy({ files, keyring, clock, logger, folder: copyFolder, account, app: app.name, boundTo });
 }
 

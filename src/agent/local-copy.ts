@@ -1,6 +1,6 @@
 /**
  * What the apps of this machine may read, on its disk for a start without the line: one file for each app, sealed by the keyring and bound to the app, its
- * role and the primary, so that none opens in place of another.
+ * role, the primary and the machine, so that none opens in place of another, or on the clone of a disk.
  *
  * The file says how old each value was when it was written, and the time then. At a start the time since is added. A clock that is behind that time has been
  * set back, or was wrong before: then nobody knows how old anything is, and nothing is served until the primary was asked. An older file put back is only
@@ -27,8 +27,8 @@ export interface LocalCopyOptions {
   readonly folder: string;
   readonly account: AccountName;
   readonly app: string;
-  /** `host/apps/billing` at `https://postern.example`. */
-  readonly boundTo: { readonly login: string; readonly primary: string };
+  /** `host/apps/billing` at `https://postern.example`, on the machine of that name, which is empty where nothing names it. */
+  readonly boundTo: { readonly login: string; readonly primary: string; readonly machine: string };
 }
 
 const Base64 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]*={0,2}$/u));
@@ -64,7 +64,7 @@ const toleranceMs = 60_000;
 export function createLocalCopy(options: LocalCopyOptions): LocalCopy {
   const { files, keyring, clock, logger, folder, account, app, boundTo } = options;
   const path = join(folder, `${app}.copy`);
-  const id = JSON.stringify([app, boundTo.login, boundTo.primary]);
+  const id = JSON.stringify([app, boundTo.login, boundTo.primary, boundTo.machine]);
   const context: SealContext = { purpose: "agent_copy", account, kind: "copy", id, version: 1, revision: 1 };
 
   function open(bytes: Uint8Array): v.InferOutput<typeof Content> {

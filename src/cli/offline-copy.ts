@@ -58,7 +58,7 @@ export async function openOfflineCopy(options: OfflineCopyOptions, deps: Offline
   if (state.state === "sealed") throw new PosternError({ code: "sealed", reason: state.reason, because: state.detail ?? state.reason });
   const account = parseAccount(connection.account);
   await keyring.ensureAccount(account);
-  const boundTo = { login: connection.login, primary: JSON.stringify([connection.url, machine]) };
+  const boundTo = { login: connection.login, primary: connection.url, machine };
   return createLocalCopy({ files, keyring, clock, logger, folder, account, app: nameOf(connection), boundTo });
 }
 

@@ -25,7 +25,7 @@ import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
 import { membershipOf } from "../runtime/local-users";
 import { createLogger } from "../runtime/logger";
-import { createMachineFiles } from "../runtime/machine-files";
+import { machineId } from "../runtime/machine-files";
 import { type Placement, type Staged, stageFiles } from "../runtime/placed-files";
 import { createRandom } from "../runtime/random";
 import { createSecretFolder, type SecretFolder } from "../runtime/secret-folder";
@@ -123,7 +123,14 @@ export function processWorld(version: string): CliWorld {
     startAgent(config) {
       const clock = createClock();
       const logger = createLogger({ clock, level: config.logLevel });
-      return startAgent(config, { environment: processEnvironment(), clock, random: createRandom(), logger, files: createPrivateFiles() });
+      return startAgent(config, {
+        environment: processEnvironment(),
+        clock,
+        random: createRandom(),
+        logger,
+        files: createPrivateFiles(),
+        machine: machineId(),
+      });
     },
     untilStopped(reload) {
       process.on("SIGHUP", reload);
@@ -151,11 +158,14 @@ export function processWorld(version: string): CliWorld {
       return isThere;
     },
     openCopy(options, complain) {
-      const machine = Buffer.from(createMachineFiles().readMounted(machineIdFile, 256) ?? [])
-        .toString("utf8")
-        .trim();
       const logger: Logger = { ...silent, warn: complain, error: complain };
-      return openOfflineCopy(options, { files: createPrivateFiles(), clock: createClock(), random: createRandom(), logger, machine });
+      return openOfflineCopy(options, {
+        files: createPrivateFiles(),
+        clock: createClock(),
+        random: createRandom(),
+        logger,
+        machine: machineId(),
+      });
     },
     membershipOf,
     certificateEnd,
@@ -197,7 +207,6 @@ function freeSpace(path: string): { readonly bytes: number; readonly files: numb
 }
 
 const hookTimeoutMs = 60_000;
-const machineIdFile = "/etc/machine-id";
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** A server that takes a connection has begun to serve: listeners are opened last. */

@@ -56,6 +56,13 @@ export function createMachineFiles(): MachineFiles {
   };
 }
 
+/** What names this machine to its programs (machine-id(5)); empty where nothing does. A copied disk says another name elsewhere only once that system makes one. */
+export function machineId(files: Pick<MachineFiles, "readMounted"> = createMachineFiles()): string {
+  return Buffer.from(files.readMounted("/etc/machine-id", 256) ?? [])
+    .toString("utf8")
+    .trim();
+}
+
 /** `/proc/self/fd/N/name` is the name in the very folder that is open, whatever its path has become; where that folder is, its descriptor tells. */
 function readBelow(folder: string, name: string): Uint8Array {
   const opened = openSync(folder, O_RDONLY | directory | noFollow);

@@ -30,6 +30,7 @@ export async function createAgentHouse() {
   }
 
   let starts = 8;
+  let machine = "machine-1";
   const identity = `[identity]
 source = "arc"
 endpoint = "${simulator.machine(machineName).url}/metadata/identity/oauth2/token"
@@ -54,6 +55,7 @@ tokens_folder = "${simulator.tokensFolder}"
       clock,
       random: seededRandom(++starts),
       logger: log,
+      machine,
       files: createPrivateFiles(),
     });
   }
@@ -66,6 +68,10 @@ tokens_folder = "${simulator.tokensFolder}"
     settings,
     primaryTable,
     configured,
+    /** The disk is in another machine from the next start on. */
+    moveTo(other: string): void {
+      machine = other;
+    },
     start,
     bySocket:
       (app: string): Ask =>

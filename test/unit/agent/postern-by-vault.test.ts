@@ -49,6 +49,7 @@ describe("an agent on an Arc-enabled server whose primary is a Postern by Vault'
       random: seededRandom(3),
       logger,
       files: createPrivateFiles(),
+      machine: "",
     });
     const ask = (path: string) => fetch(`http://localhost/v1/${path}`, { unix: join(folder, "billing.sock") });
     const dataOf = async (path: string): Promise<unknown> => {
