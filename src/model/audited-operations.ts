@@ -41,6 +41,7 @@ export type AuditedOperation =
   | Of<"identity", "check" | "lend">
   | Of<"identity_issuer", "read" | "write">
   | Of<"identity_key", Entry | "rotate">
+  | Of<"identity_role", Entry | "token" | "introspect">
   | Of<"keyring", "add_recipient" | "remove_recipient" | "rotate_root" | "rotate_scope" | "unseal">
   | Of<"mount", "disable" | "enable" | "list" | "preflight" | "settings.show" | "settings.write" | "show" | "tune">
   | Of<"password", "change" | "reset">

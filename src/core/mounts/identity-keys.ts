@@ -23,6 +23,8 @@ export interface IdentityKey {
   readonly rotationSeconds: number;
   /** How long a token of it may live, and for how long the key verifies after it has ceased to sign. */
   readonly verificationSeconds: number;
+  /** Roles of whose clients it signs tokens for callers; `*`: of any. */
+  readonly allowedClients: readonly string[];
 }
 
 export interface IdentityKeyChange extends Partial<IdentityKey> {
@@ -50,6 +52,8 @@ export interface IdentityKeys {
   find(graph: Graph, name: string): IdentityKey | undefined;
   /** What signs at this time. Made where there is none, rotated when that is due. Throws `not_found`. */
   ring(name: string, now: Instant): Promise<KeyRing>;
+  /** Registers who must not lose a key; it throws when it would. */
+  onRemoval(check: (graph: Graph, name: string) => void): void;
   /** Of all keys, as members of a key set. */
   publicKeys(now: Instant): readonly object[];
 }
@@ -68,12 +72,18 @@ const KeyDocument = v.object({
   verificationSeconds: v.number(),
   /** The longest `verificationSeconds` there ever was: tokens of then may still live. */
   keptSeconds: v.number(),
+  allowedClients: v.optional(v.array(v.string()), []),
 });
 type KeyDocument = v.InferOutput<typeof KeyDocument>;
 
 export const defaultKeyName = "default";
 const daySeconds = 86_400;
-const usual: KeyDocument = { createdAt: 0, rotationSeconds: daySeconds, verificationSeconds: daySeconds, keptSeconds: daySeconds };
+const usual: Omit<KeyDocument, "createdAt" | "allowedClients"> = {
+  rotationSeconds: daySeconds,
+  verificationSeconds: daySeconds,
+  keptSeconds: daySeconds,
+};
+const defaultKey: KeyDocument = { ...usual, createdAt: 0, allowedClients: ["*"] };
 const leastRotationSeconds = 600;
 const mostVerifications = 10;
 const nameForm = /^\w(?:[\w.-]{0,126}\w)?$/;
@@ -82,11 +92,12 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
   const { projection, gate, mounts, documents } = deps;
   const kind = documents.kind(KeyDocument);
   const rings = createRings(deps);
+  const removalChecks: ((graph: Graph, name: string) => void)[] = [];
 
   const branchOf = (graph: Graph): RoleId => makeId(mounts.account(graph), "policy", "vault/identity/key");
   const idOf = (graph: Graph, name: string): ResourceId => makeId(mounts.account(graph), "configuration", `vault/identity/key/${name}`);
   const find = (graph: Graph, name: string): KeyDocument | undefined =>
-    nameForm.test(name) ? (kind.find(graph, idOf(graph, name)) ?? (name === defaultKeyName ? usual : undefined)) : undefined;
+    nameForm.test(name) ? (kind.find(graph, idOf(graph, name)) ?? (name === defaultKeyName ? defaultKey : undefined)) : undefined;
   const namesOf = (graph: Graph): readonly string[] => [...new Set([defaultKeyName, ...namesIn(graph, branchOf(graph))])].sort();
   const demand = (operation: "list" | "read" | "write" | "remove" | "rotate", access: PathAccess, name: string) => ({
     operation: `identity_key.${operation}` as const,
@@ -115,7 +126,7 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
       return gate.change(caller, { ...demand("write", access, name), exists }, () => {
         if (!nameForm.test(name)) throw refused("name", "a name is of letters, digits and -_. between them");
         return projection.write(mounts.account(projection.graph()), now, (graph) => {
-          const key = changedKey(find(graph, name) ?? { ...usual, createdAt: now }, change);
+          const key = changedKey(find(graph, name) ?? { ...usual, createdAt: now, allowedClients: [] }, change);
           return { changes: documents.put(graph, { id: idOf(graph, name), branch: branchOf(graph) }, key, now), result: undefined };
         });
       });
@@ -131,6 +142,7 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
           const listed = users.map(({ path }) => shortPath(path)).join(", ");
           if (users.length > 0)
             throw refused("name", `unable to delete key "${name}" because it is currently referenced by these mounts: ${listed}`);
+          for (const check of removalChecks) check(graph, name);
           return { changes: documents.remove(graph, idOf(graph, name)), result: undefined };
         });
         await rings.forget(name);
@@ -147,6 +159,7 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
   return {
     operations,
     find,
+    onRemoval: (check) => removalChecks.push(check),
     ring: async (name, now) => rings.current(name, known(name), now),
     publicKeys(now) {
       const graph = projection.graph();
@@ -161,12 +174,18 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
 function changedKey(key: KeyDocument, { algorithm = "RS256", ...change }: IdentityKeyChange): KeyDocument {
   // Azure takes no others, and nobody else is shown these tokens.
   if (algorithm !== "RS256") throw refused("algorithm", `unknown signing algorithm ${JSON.stringify(algorithm.slice(0, 32))}`);
-  const { rotationSeconds, verificationSeconds } = { ...key, ...change };
+  const { rotationSeconds, verificationSeconds, allowedClients } = { ...key, ...change };
   if (rotationSeconds < leastRotationSeconds) throw refused("rotation_period", "rotation_period must be at least ten minutes");
   if (verificationSeconds < 1) throw refused("verification_ttl", "verification_ttl must be at least one second");
   if (verificationSeconds > mostVerifications * rotationSeconds)
     throw refused("verification_ttl", "verification_ttl cannot be longer than 10x rotation_period");
-  return { ...key, rotationSeconds, verificationSeconds, keptSeconds: Math.max(key.keptSeconds, verificationSeconds) };
+  return {
+    ...key,
+    rotationSeconds,
+    verificationSeconds,
+    allowedClients: [...allowedClients],
+    keptSeconds: Math.max(key.keptSeconds, verificationSeconds),
+  };
 }
 
 interface Rings {

@@ -4,8 +4,9 @@
  */
 
 import * as v from "valibot";
-import { createSessionSigner, exportPkcs8, importPkcs8, type KeyPair, publicJwk } from "../../crypto/signing";
+import { createSessionSigner, exportPkcs8, importPkcs8, type KeyPair, publicJwk, verifyWithJwk } from "../../crypto/signing";
 import type { SessionSigner } from "../../model/ports";
+import { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
 
 export interface RingKey {
@@ -54,6 +55,20 @@ export function secondsUntilReady({ next }: KeyRing, now: Instant): number {
 export function publicKeysOf(ring: KeyRing, now: Instant): readonly object[] {
   return [jwkOf(ring.current), jwkOf(ring.next), ...unended(ring, now).map(({ jwk }) => jwk)];
 }
+
+/** A token with these claims, by the key that signs now. */
+export async function signedBy({ current: { signer } }: KeyRing, claims: object): Promise<SecretBytes> {
+  const signed = `${part({ alg: "RS256", typ: "JWT", kid: signer.keyId })}.${part(claims)}`;
+  const signature = await signer.sign(Buffer.from(signed));
+  return SecretBytes.ofText(`${signed}.${Buffer.from(signature).toString("base64url")}`);
+}
+
+/** Whether one of the public keys signed the token. Looks at no claim. */
+export function isSignedByOneOf(keys: readonly object[], token: string): boolean {
+  return keys.some((jwk) => verifyWithJwk(token, jwk));
+}
+
+const part = (content: object): string => Buffer.from(JSON.stringify(content)).toString("base64url");
 
 /** As text, with the private keys: to be sealed. */
 export function ringBytes({ madeFor, current, next, retired }: KeyRing): Uint8Array {

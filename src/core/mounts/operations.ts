@@ -26,7 +26,15 @@ export type * from "../../model/paths";
 export type * from "./approle-method";
 export type * from "./azure-method";
 export type { Entity } from "./entities";
-export type { IdentityKey, IdentityKeyChange, IdentityKeyOperations } from "./identity-tokens";
+export type {
+  CallerToken,
+  IdentityKey,
+  IdentityKeyChange,
+  IdentityKeyOperations,
+  IdentityRole,
+  IdentityRoleChange,
+  IdentityRoleOperations,
+} from "./identity-tokens";
 export type * from "./jwt-method";
 export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";

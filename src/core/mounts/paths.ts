@@ -77,7 +77,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
   const logins = createMethodLogins({ projection, gate, mounts, tokens, meter });
   const note = createRefusalNotes({ gate, meter, clock }, "token.verify");
-  const identityTokens = createIdentityTokens({ projection, gate, mounts, documents, keyring, apiAddress });
+  const identityTokens = createIdentityTokens({ projection, gate, mounts, documents, keyring, apiAddress, ledger, random });
   const method = { projection, gate, documents, mounts, tokens, logins };
   const azureMethod = createAzureMethod({ ...method, azure, identityTokens, defaults: azureDefaults, clock, random });
 

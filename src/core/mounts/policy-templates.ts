@@ -45,7 +45,8 @@ const denies = ({ capabilities }: PathRule): boolean => capabilities.includes("d
 
 const isHarmless = (value: string): boolean => value !== "" && value !== "." && !/[/+*]|\.\.|\p{Cc}/u.test(value);
 
-function knownValue(name: string, values: TemplateValues): string | undefined {
+/** What a name such as `identity.entity.id` stands for. */
+export function knownValue(name: string, values: TemplateValues): string | undefined {
   if (name === "identity.entity.id") return values.entityId;
   if (name === "identity.entity.name") return values.entityName;
   const metadata = after(name, "identity.entity.metadata.");

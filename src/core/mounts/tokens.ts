@@ -271,11 +271,13 @@ export function createTokens(deps: TokensDeps): Tokens {
 }
 
 /** What both kinds have, for what is asked at every use. */
-type Identified = Pick<StoredToken, "role" | "policies" | "createdAt" | "expiresAt" | "boundCidrs"> &
-  Partial<Pick<StoredToken, "login">> &
-  Partial<Pick<BatchToken, "entityId" | "alias" | "mountAccessor">>;
+type Identified = Pick<StoredToken, "role" | "policies" | "createdAt" | "expiresAt" | "boundCidrs"> & KnownCaller;
 
-function templateValues({ login, entityId, alias, mountAccessor }: Identified): TemplateValues {
+/** How a mount knows whoever logged in; of a batch token what that token bears. */
+type KnownCaller = Partial<Pick<StoredToken, "login">> & Partial<Pick<BatchToken, "entityId" | "alias" | "mountAccessor">>;
+
+/** What is known of a caller, for placeholders. */
+export function templateValues({ login, entityId, alias, mountAccessor }: KnownCaller): TemplateValues {
   const id = login?.entityId ?? entityId ?? "";
   const known = login?.alias ?? alias;
   const accessor = login?.mountAccessor ?? mountAccessor;

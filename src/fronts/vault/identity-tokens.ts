@@ -1,5 +1,6 @@
 /**
- * What others need to verify tokens that Postern signs about itself (`identity/oidc/plugins`, open to everybody), and by which address and with which keys it does.
+ * What others need to verify tokens that Postern signs, about itself (`identity/oidc/plugins`) and about its callers (`identity/oidc`), open to everybody; and by
+ * which address and with which keys it does.
  * Source: Vault 1.19, vault/identity_store_oidc.go.
  */
 
@@ -11,8 +12,10 @@ import type { Answer } from "./wire";
 
 export const identityTokenRoutes: readonly EngineRoute[] = [
   { path: "oidc/config", read: readIssuer, write: writeIssuer },
-  { path: "oidc/plugins/.well-known/openid-configuration", open: true, read: discovery },
+  { path: "oidc/plugins/.well-known/openid-configuration", open: true, read: (call) => discovery(call, "mounts") },
   { path: "oidc/plugins/.well-known/keys", open: true, read: publicKeys },
+  { path: "oidc/.well-known/openid-configuration", open: true, read: (call) => discovery(call, "callers") },
+  { path: "oidc/.well-known/keys", open: true, read: publicKeys },
   { path: "oidc/key", list },
   { path: "oidc/key/:name", read, write, delete: remove },
   { path: "oidc/key/:name/rotate", write: rotate },
@@ -29,9 +32,9 @@ async function writeIssuer(call: Call): Promise<Answer> {
 }
 
 /** Nothing is there until somebody has said by which address this server is known. */
-function discovery({ broker }: Call): Answer {
+function discovery({ broker }: Call, whose: "mounts" | "callers"): Answer {
   const { identityTokens } = broker.paths;
-  const issuer = identityTokens.issuer();
+  const issuer = identityTokens.issuer(whose);
   if (issuer === undefined) throw new PosternError({ code: "not_found", target: "the issuer" });
   return {
     bare: {
@@ -64,7 +67,6 @@ async function read(call: Call): Promise<Answer> {
   return { data: shapeOf(key) };
 }
 
-/** `allowed_client_ids` is of tokens for callers, which there are none of: it is taken and means nothing. */
 async function write(call: Call): Promise<Answer> {
   const body = await call.body();
   const fields = fieldsOf(body);
@@ -72,6 +74,7 @@ async function write(call: Call): Promise<Answer> {
     algorithm: fields.text("algorithm"),
     rotationSeconds: fields.seconds("rotation_period"),
     verificationSeconds: fields.seconds("verification_ttl"),
+    allowedClients: fields.list("allowed_client_ids"),
   });
   await call.broker.paths.identityTokens.keys.write(call.caller(), call.access(body), nameOf(call), change);
   return {};
@@ -89,6 +92,11 @@ async function rotate(call: Call): Promise<Answer> {
   return {};
 }
 
-function shapeOf({ rotationSeconds, verificationSeconds }: IdentityKey): object {
-  return { algorithm: "RS256", allowed_client_ids: [], rotation_period: rotationSeconds, verification_ttl: verificationSeconds };
+function shapeOf({ rotationSeconds, verificationSeconds, allowedClients }: IdentityKey): object {
+  return {
+    algorithm: "RS256",
+    allowed_client_ids: allowedClients,
+    rotation_period: rotationSeconds,
+    verification_ttl: verificationSeconds,
+  };
 }

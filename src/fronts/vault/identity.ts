@@ -6,6 +6,7 @@
 import type { Entity } from "../../core/broker";
 import { isoNanos } from "../timestamp";
 import type { Call, Engine } from "./engine";
+import { identityRoleRoutes } from "./identity-roles";
 import { identityTokenRoutes } from "./identity-tokens";
 import type { Answer } from "./wire";
 
@@ -14,6 +15,7 @@ export const identity: Engine = {
   routes: [
     { path: "entity/id/:id", read: (call) => show(call, { id: call.parameters[0] ?? "" }) },
     ...identityTokenRoutes,
+    ...identityRoleRoutes,
     { path: "entity/name/:name", read: (call) => show(call, { name: call.parameters[0] ?? "" }) },
   ],
 };
