@@ -252,6 +252,7 @@ const kinds: { readonly [Name in Exclude<AuditedOperation, MethodOperation>]: Co
   "mount.show": ownWords,
   "mount.tune": ownWords,
   "password.reset": ownWords,
+  "path.explain": ownWords,
   "path.probe": ownWords,
   "path_policy.list": ownWords,
   "path_policy.read": ownWords,

@@ -218,6 +218,21 @@ export const adminOperations = {
     v.strictObject({ account: Name, login: Name }),
     v.object({ text: v.string(), record: v.record(v.string(), v.unknown()) }),
   ),
+  /** Why a token, a role or some policies allow something at a path or not, as things are now. */
+  whyPath: operation(
+    "/paths/why",
+    v.strictObject({
+      about: v.variant("by", [
+        v.strictObject({ by: v.literal("accessor"), accessor: Name }),
+        v.strictObject({ by: v.literal("role"), role: Name }),
+        v.strictObject({ by: v.literal("policies"), names: v.pipe(v.array(Name), v.minLength(1, "a policy"), v.maxLength(256)) }),
+      ]),
+      path: v.string(),
+      capability: v.picklist(["create", "read", "update", "patch", "delete", "list"]),
+      sudo: v.exactOptional(v.boolean()),
+    }),
+    v.object({ text: v.string(), report: v.record(v.string(), v.unknown()) }),
+  ),
   verifyAudit: operation(
     "/audit/verify",
     v.strictObject({

@@ -228,6 +228,7 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     forecastPolicy: policies.forecast,
     testPolicy: policies.test,
     createRootToken: paths.createRootToken,
+    explainPath: paths.why.explain,
   };
   return { broker, operator, rememberedSessions: sessions.remembered, tidy: paths.tidy };
 }

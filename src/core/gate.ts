@@ -13,6 +13,7 @@ import type { AuditLog, Meter } from "../model/ports";
 import type { AuditRecord, Caller, DecisionId, RequestContext, RowsChanged } from "../model/types";
 import { explainRefusal } from "./explain";
 import type { Graph, Rule } from "./graph";
+import { capabilityOf } from "./path-rules";
 import type { Projection } from "./projection";
 
 /** What a caller wants to do. */
@@ -68,10 +69,10 @@ export interface GateDeps {
 type Draft = { -readonly [Member in keyof AuditRecord]: AuditRecord[Member] };
 
 export function createGate({ projection, audit, meter, nextDecision }: GateDeps): Gate {
-  /** The rule that allows the demand, as text; throws the refusal. */
-  function decide(graph: Graph, caller: Caller, demand: Demand): string | undefined {
+  /** The rule that allows the demand, as text; throws the refusal. Notes in the record which capability it took. */
+  function decide(graph: Graph, caller: Caller, demand: Demand, record: Draft): string | undefined {
     const { resource, privilege } = demand;
-    if (demand.access !== undefined) return decideByPath(graph, caller, demand, demand.access);
+    if (demand.access !== undefined) return decideByPath(graph, caller, demand, demand.access, record);
     if (demand.unless !== undefined) assertNotDenied(caller, demand.unless);
     if (resource === undefined) return undefined;
     projection.assertSound(caller.account);
@@ -89,9 +90,10 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
     throw new PosternError(failure);
   }
 
-  function decideByPath(graph: Graph, caller: Caller, demand: Demand, access: PathAccess): string {
+  function decideByPath(graph: Graph, caller: Caller, demand: Demand, access: PathAccess, record: Draft): string {
     projection.assertSound(caller.account);
     const exists = access.action !== "write" || (demand.exists?.(graph) ?? true);
+    record.privilege ??= capabilityOf(access, exists);
     const verdict = caller.rights?.verdict(access, exists);
     if (verdict === undefined) throw refusedPath({ because: "no_path_rights", detail: "the caller carries no path rules" });
     if (!verdict.allowed) throw refusedPath(verdict, hintFor(caller, demand, exists));
@@ -137,7 +139,7 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
       const graph = demand.graph ?? projection.graph();
       const record = line(caller, demand, graph.revision);
       try {
-        const rule = decide(graph, caller, demand);
+        const rule = decide(graph, caller, demand, record);
         if (rule !== undefined) record.rule = rule;
         const acted = act(graph);
         // What is there already need not be waited for: a turn of the queue is a tenth of a read.
@@ -154,7 +156,7 @@ export function createGate({ projection, audit, meter, nextDecision }: GateDeps)
       const graph = demand.graph ?? projection.graph();
       const record = line(caller, demand, graph.revision);
       try {
-        const rule = decide(graph, caller, demand);
+        const rule = decide(graph, caller, demand, record);
         if (rule !== undefined) record.rule = rule;
         await audit.append(record);
       } catch (error) {

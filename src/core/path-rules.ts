@@ -15,8 +15,15 @@ export interface NamedRules {
   readonly rules: readonly PathRule[];
 }
 
+/** Path rights that also tell of their rules, for whoever explains them. */
+export interface PathRuleSet extends PathRights {
+  /** Every rule that is for the path, each once and the one that decides first. */
+  matching(path: string): Iterable<MergedRule>;
+  readonly rules: readonly MergedRule[];
+}
+
 /** All rules of one path. */
-interface Merged {
+export interface MergedRule {
   readonly path: string;
   /** The path without a `*` at its end. */
   readonly stem: string;
@@ -46,10 +53,10 @@ const everything: PathRights = {
 export const rootRights = everything;
 
 /** Makes the rules of some policies ready. Their order is of no account. */
-export function createPathRights(policies: readonly NamedRules[]): PathRights {
+export function createPathRights(policies: readonly NamedRules[]): PathRuleSet {
   const merged = mergeByPath(policies);
-  const exact = new Map<string, Merged>();
-  const byHead = new Map<string, Merged[]>();
+  const exact = new Map<string, MergedRule>();
+  const byHead = new Map<string, MergedRule[]>();
   for (const rule of merged) {
     if (!rule.isPrefix && rule.segments === undefined) exact.set(rule.path, rule);
     else byHead.set(rule.head, [...(byHead.get(rule.head) ?? []), rule]);
@@ -59,7 +66,7 @@ export function createPathRights(policies: readonly NamedRules[]): PathRights {
   const names = policies.map(({ name }) => name).sort(byText);
 
   /** Every rule with wildcards that is for the path, the one that decides first: where the first wildcard stands later, the rule comes before. */
-  function* wildcards(path: string): Generator<Merged> {
+  function* wildcards(path: string): Generator<MergedRule> {
     const segments = path.split("/");
     for (const length of headLengths) {
       if (length > path.length) continue;
@@ -67,10 +74,10 @@ export function createPathRights(policies: readonly NamedRules[]): PathRights {
     }
   }
 
-  /** Every rule that is for the path, each once and the one that decides first. Of a list also those for the path without its slash. */
-  function* matching(path: string): Generator<Merged> {
+  /** Of a list also those for the path without its slash. */
+  function* matching(path: string): Generator<MergedRule> {
     const ways = path.endsWith("/") ? [path, path.slice(0, -1)] : [path];
-    const told = new Set<Merged>();
+    const told = new Set<MergedRule>();
     for (const way of ways) {
       const rule = exact.get(way);
       if (rule !== undefined) yield rule;
@@ -83,7 +90,7 @@ export function createPathRights(policies: readonly NamedRules[]): PathRights {
     }
   }
 
-  function deciding(path: string): Merged | undefined {
+  function deciding(path: string): MergedRule | undefined {
     for (const rule of matching(path)) return rule;
     return undefined;
   }
@@ -91,6 +98,8 @@ export function createPathRights(policies: readonly NamedRules[]): PathRights {
   return {
     isRoot: false,
     policies: names,
+    rules: merged,
+    matching,
 
     verdict(access, exists) {
       const rule = deciding(access.path) ?? (access.written === undefined ? undefined : deciding(access.written));
@@ -115,7 +124,7 @@ export function createPathRights(policies: readonly NamedRules[]): PathRights {
   };
 }
 
-function mergeByPath(policies: readonly NamedRules[]): readonly Merged[] {
+function mergeByPath(policies: readonly NamedRules[]): readonly MergedRule[] {
   const byPath = new Map<string, { readonly policy: string; readonly rule: PathRule }[]>();
   for (const { name, rules } of policies) {
     for (const rule of rules) {
@@ -152,7 +161,7 @@ const saysMore = (rule: PathRule): boolean =>
   rule.maxWrappingSeconds !== undefined;
 
 /** Whether a rule with `+` is for these segments: each `+` for one of them, whatever it is. */
-function fits({ segments: pattern = [], isPrefix }: Merged, segments: readonly string[]): boolean {
+function fits({ segments: pattern = [], isPrefix }: MergedRule, segments: readonly string[]): boolean {
   if (segments.length < pattern.length || (!isPrefix && segments.length !== pattern.length)) return false;
   return pattern.every((part, index) => {
     const segment = segments[index] ?? "";
@@ -161,7 +170,7 @@ function fits({ segments: pattern = [], isPrefix }: Merged, segments: readonly s
 }
 
 /** Of two rules whose first wildcard stands at the same place, the one that says more about the path comes first. */
-function byNearness(left: Merged, right: Merged): number {
+function byNearness(left: MergedRule, right: MergedRule): number {
   if (left.isPrefix !== right.isPrefix) return left.isPrefix ? 1 : -1;
   const fewer = plusCount(left) - plusCount(right);
   if (fewer !== 0) return fewer;
@@ -179,15 +188,17 @@ function headOf(stem: string, segments: readonly string[]): string {
         .join("");
 }
 
-const plusCount = ({ segments }: Merged): number => segments?.filter((segment) => segment === "+").length ?? 0;
+/** How many segments stand for any. */
+export const plusCount = ({ segments }: MergedRule): number => segments?.filter((segment) => segment === "+").length ?? 0;
 
-function capabilityOf({ action }: PathAccess, exists: boolean): Capability {
+/** The capability that an access takes, beside `sudo`. */
+export function capabilityOf({ action }: PathAccess, exists: boolean): Capability {
   if (action !== "write") return action;
   return exists ? "update" : "create";
 }
 
 /** What bounds the rule's leave: for how long an answer is wrapped, and what the request may say. Undefined when nothing does. */
-function restricted({ rules, isBounded }: Merged, access: PathAccess, where: string): PathVerdict | undefined {
+function restricted({ rules, isBounded }: MergedRule, access: PathAccess, where: string): PathVerdict | undefined {
   if (!isBounded) return undefined;
   const least = smallest(rules.map(({ minWrappingSeconds }) => minWrappingSeconds));
   const most = smallest(rules.map(({ maxWrappingSeconds }) => maxWrappingSeconds));
@@ -215,10 +226,12 @@ function refused(because: string, detail: string, { path, sudo }: PathAccess, ne
   return { allowed: false, because, detail, remedy: `path "${path}" { capabilities = [${capabilities}] }` };
 }
 
-const listed = ({ capabilities }: Merged): string => (capabilities.size === 0 ? "nothing" : [...capabilities].sort(byText).join(", "));
+/** `list, read`; `nothing`. */
+export const listed = ({ capabilities }: MergedRule): string =>
+  capabilities.size === 0 ? "nothing" : [...capabilities].sort(byText).join(", ");
 
 /** Whether a rule could match something at or below a prefix, such as `secret/`. */
-function reachesInto({ stem, isPrefix, segments }: Merged, prefix: string): boolean {
+function reachesInto({ stem, isPrefix, segments }: MergedRule, prefix: string): boolean {
   const bare = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
   if (segments === undefined) {
     if (stem === bare || stem.startsWith(prefix)) return true;

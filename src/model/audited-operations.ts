@@ -45,7 +45,7 @@ export type AuditedOperation =
   | Of<"keyring", "add_recipient" | "remove_recipient" | "rotate_root" | "rotate_scope" | "unseal">
   | Of<"mount", "disable" | "enable" | "list" | "preflight" | "settings.show" | "settings.write" | "show" | "tune">
   | Of<"password", "change" | "reset">
-  | Of<"path", "probe">
+  | Of<"path", "explain" | "probe">
   | Of<"path_policy", Entry>
   | Of<"policy", "load" | "read" | "validate">
   | Of<"resource", "check" | "list" | "permitted_roles" | "show">

@@ -31,6 +31,7 @@ import type { SecretBytes } from "../model/secret-bytes";
 import type { AuditRecord, RequestContext } from "../model/types";
 import { explainDecision } from "./explanation";
 import { factsOf, rowsOf } from "./imported-facts";
+import { explainedPath, presentRights } from "./path-report";
 
 export interface AdminDeps {
   /** Both may throw `sealed` until there is a store. */
@@ -259,7 +260,15 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     const record = await audit.findDecision(decision);
     if (record === undefined) throw new PosternError({ code: "not_found", target: `decision ${decision}` });
     await written(asked, { operation: "audit.read" });
-    return { text: explainDecision(record), record: { ...record } };
+    const present = presentRights(operator, record, asked.context.now);
+    const now = present === undefined ? "" : `\nAs things are now:\n\n${explainedPath(present)}`;
+    return { text: `${explainDecision(record)}${now}`, record: { ...record, ...(present === undefined ? {} : { present }) } };
+  });
+  handle(adminOperations.whyPath, async (question, asked) => {
+    const report = operator.explainPath(question, asked.context.now);
+    const about = report.role === undefined ? {} : { resource: report.role, account: accountOf(report.role) };
+    await written(asked, { operation: "path.explain", path: report.path, ...about });
+    return { text: explainedPath(report), report: { ...report } };
   });
   handle(adminOperations.whyLogin, async (attempt, asked) => {
     const record = await audit.findRefusedLogin(attempt);

@@ -124,6 +124,7 @@ export function lateOperator(operator: () => Operator): Operator {
     deleteAccount: async (name, context) => operator().deleteAccount(name, context),
     resetPassword: async (role, password, context) => operator().resetPassword(role, password, context),
     createRootToken: async (ttlSeconds, context) => operator().createRootToken(ttlSeconds, context),
+    explainPath: (question, now) => operator().explainPath(question, now),
     accounts: () => operator().accounts(),
     importFacts: async (account, facts, context) => operator().importFacts(account, facts, context),
     exportFacts: async (account, context) => operator().exportFacts(account, context),

@@ -116,7 +116,7 @@ const onlyHere: readonly OnlyHere[] = [
     pattern: /\bgraph\.permits\(|\bpathRules\.permits\(/,
     where: /^core\/(gate|graph|explain|login|resources|policy\/assertions)\.ts$/,
   },
-  { thing: "a verdict of path rules", pattern: /\brights\??\.verdict\(/, where: /^core\/gate\.ts$/ },
+  { thing: "a verdict of path rules", pattern: /\brights\??\.verdict\(/, where: /^core\/(gate|path-explanation)\.ts$/ },
   {
     thing: "reveal()",
     pattern: /\.reveal\(/,

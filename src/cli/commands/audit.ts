@@ -1,8 +1,8 @@
-/** `postern audit verify` and `postern why`. */
+/** `postern audit verify`. */
 
 import { Command } from "commander";
 import type { AuditFinding, AuditReport } from "../../audit/audit-log";
-import { adminOperations, type OutputOf } from "../../client/admin-wire";
+import { adminOperations } from "../../client/admin-wire";
 import { type Cli, createCommand, onRun, optionOf, usage } from "../command";
 import { exitCodes } from "../exit-codes";
 
@@ -59,36 +59,4 @@ function headOf(text: string): { readonly sequence: number; readonly mac: string
 function sequenceOf(where: string, text: string): number {
   if (!/^[1-9]\d{0,14}$/u.test(text)) throw usage(where, "a number from 1");
   return Number(text);
-}
-
-export function whyCommand(cli: Cli): Command {
-  const command = createCommand(
-    "why",
-    "explain a decision: who asked, what was checked, what failed and where the policy says so, and what would allow it",
-    "postern why d-7k2m9x4p1qz0",
-    ["account"],
-  )
-    .argument("[decision]", "its name, from the audit trail or the log")
-    .option("--login <name>", "in its place: the newest refused login of host/apps/web in --account");
-  return onRun(command, cli, ({ io, withAdmin, finish, print }, [decision]) =>
-    withAdmin(async (client, { account }) => {
-      const login = optionOf(command, "login");
-      if ((decision === undefined) === (login === undefined)) throw usage("why", "a decision, or --login");
-      const show = ({ text, record }: OutputOf<typeof adminOperations.why>): number => {
-        print(record, io.outputIsTerminal && io.environment.NO_COLOR === undefined ? coloured(text) : text);
-        return exitCodes.done;
-      };
-      if (decision !== undefined) return finish(await client.call(adminOperations.why, { decision }), show);
-      if (account === undefined) throw usage("--login", "--account beside it");
-      return finish(await client.call(adminOperations.whyLogin, { account, login: login ?? "" }), show);
-    }),
-  );
-}
-
-const green = "\u001b[32m";
-const red = "\u001b[31m";
-const plain = "\u001b[0m";
-
-function coloured(text: string): string {
-  return text.replace(/^ {2}([✓✗]).*$/gmu, (line, mark) => `${mark === "✓" ? green : red}${line}${plain}`);
 }

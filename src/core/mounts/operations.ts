@@ -40,6 +40,7 @@ export type * from "./keyed-metadata";
 export type * from "./keyed-secrets";
 export type * from "./mounts";
 export type { PathPolicy, PathPolicyOperations } from "./path-policies";
+export type { PathQuestion, PathReport } from "./path-why";
 export type * from "./token-operations";
 export type { TokenParameters, TokenParametersChange } from "./token-parameters";
 export type { TokenRole, TokenRoleChange, TokenRoleOperations } from "./token-roles";

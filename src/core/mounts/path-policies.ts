@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { AuditedOperation } from "../../model/audited-operations";
 import { PosternError } from "../../model/failures";
-import { type AccountName, accountOf, identifierOf, identifierProblem, makeId, type ResourceId, type RoleId } from "../../model/ids";
+import { type AccountName, accountOf, identifierOf, identifierProblem, makeId, type RoleId } from "../../model/ids";
 import type { Capability, PathAccess, PathRights, PathRule } from "../../model/paths";
 import type { Caller } from "../../model/types";
 import type { Gate } from "../gate";
@@ -45,6 +45,10 @@ export interface PathPolicies extends PathPolicyOperations {
   /** Names of the policies that a role holds in the graph, sorted. */
   heldBy(graph: Graph, role: RoleId): readonly string[];
   exists(graph: Graph, name: string): boolean;
+  /** Undefined when there is none. */
+  find(graph: Graph, name: string): PathPolicy | undefined;
+  /** The group that holders of a policy are members of, there or not. */
+  groupOf(graph: Graph, name: string): RoleId;
 }
 
 export interface PathPoliciesDeps {
@@ -175,13 +179,16 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
       return names.filter((name) => !reserved.includes(name)).sort(byText);
     },
 
+    find: (graph, name) => find(graph, mounts.account(graph), name),
+    groupOf: (graph, name) => idOf(mounts.account(graph), name),
+
     exists: (graph, name) => name === "root" || find(graph, mounts.account(graph), name) !== undefined,
   };
 }
 
 const reserved: readonly string[] = ["root", "response-wrapping"];
 const branchOf = (account: AccountName): RoleId => makeId(account, "policy", "vault/policy");
-const idOf = (account: AccountName, name: string): ResourceId => makeId(account, "group", `${namePrefix}${name}`);
+const idOf = (account: AccountName, name: string): RoleId => makeId(account, "group", `${namePrefix}${name}`);
 
 function assertMay(name: string, verb: "update" | "delete", kept: readonly string[]): void {
   if (!kept.includes(name)) return;

@@ -24,6 +24,7 @@ import { createMounts } from "./mounts";
 import type { PathOperations } from "./operations";
 import { createPathPolicies } from "./path-policies";
 import { createPathTools } from "./path-tools";
+import { createPathWhy, type PathWhy } from "./path-why";
 import { createSecretIds } from "./secret-ids";
 import { createUserpassMethod } from "./userpass-method";
 import { createVariables } from "./variables";
@@ -34,6 +35,8 @@ export interface Paths extends PathOperations {
   readonly keeping: KeyedPlaces["keeping"];
   /** A token with every right, for the operator on the machine. `ttlSeconds` 0: it never ends. */
   createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
+  /** Explains rights by path, for the operator. */
+  readonly why: PathWhy;
   /** Lets go of tokens and secret-ids that have ended, and of their space, and does what else is due. To be asked now and then; others are served in between. */
   tidy(): Promise<void>;
 }
@@ -109,6 +112,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     cubbyhole: createCubbyhole({ gate, ledger, store: store.tokens }),
     entities: createEntities({ gate, ledger }),
     tools: createPathTools({ gate, random }),
+    why: createPathWhy({ projection, mounts, policies, documents, ledger }),
     async tidy() {
       while (await ledger.sweep(clock.now())) await nextTurn();
       await secretIds.tidy(clock.now());
