@@ -1,6 +1,7 @@
 /** The catalogue of an agent's metrics. Labels have fixed words alone: no app, secret or address is one. */
 
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Registry } from "prom-client";
+import { createReadGauge } from "./read-gauge";
 import { createTally } from "./tally";
 
 export interface AgentMetrics {
@@ -38,18 +39,7 @@ export function createAgentMetrics(sources: AgentMetricSources): AgentMetrics {
     labelNames: ["reason"],
     registers,
   });
-  const read = (name: string, help: string, source: () => number | undefined): void => {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        const value = source();
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
-  };
+  const read = createReadGauge(registers);
   const upOf = (isUp: boolean | undefined): number | undefined => (isUp === undefined ? undefined : Number(isUp));
   read("postern_agent_apps", "Apps that are served", sources.apps);
   read("postern_identity_source_up", "Whether the machine's endpoint gave its last token", () => upOf(sources.isIdentityUp()));

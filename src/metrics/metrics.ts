@@ -4,6 +4,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock, Meter } from "../model/ports";
+import { createReadGauge } from "./read-gauge";
 import { createTally } from "./tally";
 
 export interface Metrics extends Meter {
@@ -108,6 +109,7 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
       this.inc(sources.auditEventsDropped());
     },
   });
+  const read = createReadGauge(registers);
   read("postern_requests_in_flight", "Requests without an answer yet", () => current);
   read("postern_token_cache_size", "Session tokens whose signature is remembered", sources.rememberedTokens);
   read("postern_resident_memory_bytes", "Resident memory", sources.residentBytes);
@@ -117,20 +119,6 @@ export function createMetrics({ clock, sources }: MetricsDeps): Metrics {
   let probe: ReturnType<typeof setInterval> | undefined;
   let current = 0;
   lag.set(0);
-
-  /** A gauge that is read when somebody asks; absent while there is nothing to read. */
-  function read(name: string, help: string, source: () => number | undefined): void {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        const value = source();
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
-  }
 
   return {
     decision: (operation, allowed) => decisions.add(operation, outcomes[`${allowed}`]),
