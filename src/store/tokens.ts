@@ -60,11 +60,15 @@ const pagesPerTidying = 256;
 const sparePages = 128;
 const tidyingsPerCall = 32;
 
-/** What is known of a row without its content. Most tokens have no more than their own record. */
+/** The rows of one digest. There are as many as there are tokens, and most have no more than their own record. */
 interface Known {
   readonly account: string;
-  readonly serials: Map<string, number>;
+  /** Of the record without a name; below zero: there is none. */
+  serial: number;
+  named: Map<string, number> | undefined;
 }
+
+const noSerial = -1;
 
 export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
   const { engine, keyring, logger, storeEpoch } = deps;
@@ -103,15 +107,35 @@ export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
   }
 
   function put(digest: string, account: string, name: string, at: number): void {
-    const entry = known.get(digest);
-    if (entry === undefined) known.set(digest, { account, serials: new Map([[name, at]]) });
-    else entry.serials.set(name, at);
+    const entry = known.get(digest) ?? { account, serial: noSerial, named: undefined };
+    known.set(digest, entry);
+    if (name === "") entry.serial = at;
+    else {
+      entry.named ??= new Map();
+      entry.named.set(name, at);
+    }
   }
 
   function drop(digest: string, name: string | undefined): void {
     const entry = known.get(digest);
-    if (name !== undefined) entry?.serials.delete(name);
-    if (name === undefined || entry?.serials.size === 0) known.delete(digest);
+    if (entry === undefined) return;
+    if (name === "") entry.serial = noSerial;
+    else if (name !== undefined) entry.named?.delete(name);
+    const isEmpty = entry.serial === noSerial && (entry.named === undefined || entry.named.size === 0);
+    if (name === undefined || isEmpty) known.delete(digest);
+  }
+
+  function serialOf(digest: string, name: string): number | undefined {
+    const entry = known.get(digest);
+    if (name !== "") return entry?.named?.get(name);
+    return entry === undefined || entry.serial === noSerial ? undefined : entry.serial;
+  }
+
+  /** By name, as a copy. */
+  function serialsOfKnown(digest: string): Map<string, number> {
+    const serials = new Map(known.get(digest)?.named);
+    const own = serialOf(digest, "");
+    return own === undefined ? serials : serials.set("", own);
   }
 
   /** The rows of one write: what is said of a row later in it holds. */
@@ -120,7 +144,7 @@ export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
     const statements: Statement[] = [];
     const drafts = new Map<string, Map<string, number>>();
     const serialsOf = (digest: string): Map<string, number> => {
-      const draft = drafts.get(digest) ?? new Map(known.get(digest)?.serials);
+      const draft = drafts.get(digest) ?? serialsOfKnown(digest);
       drafts.set(digest, draft);
       return draft;
     };
@@ -217,19 +241,19 @@ export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
         await pause();
       }
       if (gone.length > 0) logger.error("token_rows_damaged", { rows: gone.length });
-      const orphans = [...known].flatMap(([digest, { serials }]): TokenStep[] => (serials.has("") ? [] : [{ step: "remove", digest }]));
+      const orphans = [...known].flatMap(([digest, { serial }]): TokenStep[] => (serial === noSerial ? [{ step: "remove", digest }] : []));
       for (const steps of inSlices([...gone, ...ended, ...orphans])) await write(steps);
     },
 
     write,
 
     async belonging(digest, name) {
-      const expected = known.get(digest)?.serials.get(name);
+      const expected = serialOf(digest, name);
       if (expected === undefined) return undefined;
       const row = await readToken(engine, digest, name);
       // Written or removed while it was looked up: what is there now is another one's.
       if (row === undefined || row.serial !== expected) {
-        if (known.get(digest)?.serials.get(name) !== expected) return undefined;
+        if (serialOf(digest, name) !== expected) return undefined;
         throw new PosternError({ code: "integrity", what: `what belongs to a token: ${name}`, because: "sealed_row_missing" });
       }
       return openToken(keyring, row).body;

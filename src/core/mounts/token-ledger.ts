@@ -9,6 +9,7 @@ import type { TokenRecord, TokenStep, TokenStore } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
 import { ownRecord } from "./own-record";
+import { createSharedParts } from "./shared-parts";
 
 const text = v.string();
 const texts = ownRecord(text);
@@ -91,6 +92,7 @@ export async function createTokenLedger(
   now: Instant,
   takes: (record: TokenRecord) => boolean = () => false,
 ): Promise<TokenLedger> {
+  const compact = createSharedParts();
   const byDigest = new Map<string, StoredToken>();
   const digestOf = new Map<string, string>();
   const children = new Map<string, Set<string>>();
@@ -99,7 +101,7 @@ export async function createTokenLedger(
   let unswept: Iterator<StoredToken> | undefined;
 
   function remember(token: StoredToken): void {
-    byDigest.set(token.digest, token);
+    byDigest.set(token.digest, compact(token));
     digestOf.set(token.accessor, token.digest);
     if (token.parent === undefined) return;
     const siblings = children.get(token.parent);

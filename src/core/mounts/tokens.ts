@@ -80,6 +80,7 @@ export interface TokensDeps {
 }
 
 const maxTokenBytes = 4096;
+const maxRemembered = 4096;
 
 /** What tokens that no login made are in the graph, but for root's: nobody, unless a policy of the graph says otherwise. */
 export const bareTokenRole = (account: AccountName): RoleId => makeId(account, "host", "vault/token");
@@ -89,7 +90,7 @@ export function createTokens(deps: TokensDeps): Tokens {
   const batches = createBatchTokens(deps);
   const renewals = new Map<string, RenewalTerms>();
   /** Of tokens that were shown, as they and the facts beside variables then were: whatever changes of either, the rights are found anew. */
-  const remembered = new WeakMap<object, { readonly frame: object; readonly rights: NonNullable<Caller["rights"]> }>();
+  const remembered = new Map<object, { readonly frame: object; readonly rights: NonNullable<Caller["rights"]> }>();
   mounts.onEnd({ afterwards: (mount) => ledger.endAll(({ login }) => login?.mountAccessor === mount.accessor) });
 
   function identityPolicies(graph: Graph, role: RoleId, own: readonly string[]): readonly string[] {
@@ -101,6 +102,7 @@ export function createTokens(deps: TokensDeps): Tokens {
     if (known?.frame === graph.frame) return known.rights;
     const names = [...token.policies, ...identityPolicies(graph, token.role, token.policies)];
     const rights = policies.rightsOf(graph, names, templateValues(token));
+    if (remembered.size >= maxRemembered) remembered.clear();
     remembered.set(token, { frame: graph.frame, rights });
     return rights;
   }
