@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureDoors } from "./measure/doors";
 import { measureLogins } from "./measure/logins";
+import { measurePaths } from "./measure/paths";
 import { full, type Plan, smoke } from "./measure/plan";
 import { measurePolicyLoad, type PolicyLoadResult } from "./measure/policy-load";
 import { measureReads } from "./measure/reads";
@@ -36,6 +37,7 @@ async function measure(binary: string, plan: Plan): Promise<Results> {
     const starts = await step("starts", measureStarts(stage, plan));
     const reads = await step("reads", measureReads(stage, plan));
     const doors = await step("doors", measureDoors(stage, plan));
+    const paths = await step("paths", measurePaths(stage, plan));
     const logins = await step("logins", measureLogins(stage, plan));
     const policies: PolicyLoadResult[] = [];
     for (const shape of ["wide", "long"] as const) {
@@ -43,7 +45,7 @@ async function measure(binary: string, plan: Plan): Promise<Results> {
       policies.push(await step(`a ${shape} policy`, measurePolicyLoad(stage, plan, server, shape)).finally(() => server.stop()));
     }
     const steps = await step("steps", measureSteps(stage, plan));
-    return { reads, doors, logins, policies, starts, steps };
+    return { reads, doors, paths, logins, policies, starts, steps };
   } finally {
     await stage.close();
   }

@@ -3,6 +3,7 @@
 import type { DoorRow } from "./doors";
 import type { LoginResults } from "./logins";
 import type { Compared } from "./median";
+import type { PathResults } from "./paths";
 import type { PolicyLoadResult } from "./policy-load";
 import { loadAverage, type Memory, machine } from "./proc";
 import type { ReadRow } from "./reads";
@@ -12,13 +13,14 @@ import type { Steps } from "./steps-spec";
 export interface Results {
   readonly reads: readonly ReadRow[];
   readonly doors: readonly DoorRow[];
+  readonly paths: PathResults;
   readonly logins: LoginResults;
   readonly policies: readonly PolicyLoadResult[];
   readonly starts: StartResult;
   readonly steps: Steps;
 }
 
-export function reportOf({ reads, doors, logins, policies, starts, steps }: Results): string {
+export function reportOf({ reads, doors, paths, logins, policies, starts, steps }: Results): string {
   return [
     `Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`,
     "### Reads",
@@ -31,6 +33,9 @@ export function reportOf({ reads, doors, logins, policies, starts, steps }: Resu
       ["door", "the first"],
       doors.map(({ door: name, ...row }) => ({ name, ...row })),
     ),
+    "### Reads and logins by path",
+    ratios("reads/s", paths.reads),
+    ratios("logins/s", paths.logins),
     "### Logins",
     `RSA-2048 verification ${tenth(logins.cryptography.verifyRsaUs)} µs, Ed25519 signature ${tenth(logins.cryptography.signEd25519Us)} µs.`,
     table(
@@ -92,6 +97,22 @@ function comparison([what, first]: readonly [string, string], rows: readonly Com
       tenth(row.cpuUs),
       share(row.speedShare),
       share(row.cpuShare),
+    ]),
+  );
+}
+
+/** Processor time as so many times that of the first row of as many connections. */
+function ratios(rate: string, rows: PathResults["reads"]): string {
+  return table(
+    ["connections", "what", rate, "p50 µs", "p99 µs", "CPU µs", "times Conjur's"],
+    rows.map((row) => [
+      String(row.connections),
+      row.subject,
+      whole(row.perSecond),
+      whole(row.p50Us),
+      whole(row.p99Us),
+      tenth(row.cpuUs),
+      tenth(1 / row.cpuShare),
     ]),
   );
 }
