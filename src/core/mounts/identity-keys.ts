@@ -123,12 +123,15 @@ export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
     write(caller, access, name, change) {
       const { now } = caller.context;
       const exists = (graph: Graph): boolean => find(graph, name) !== undefined;
-      return gate.change(caller, { ...demand("write", access, name), exists }, () => {
+      return gate.change(caller, { ...demand("write", access, name), exists }, async () => {
         if (!nameForm.test(name)) throw refused("name", "a name is of letters, digits and -_. between them");
-        return projection.write(mounts.account(projection.graph()), now, (graph) => {
-          const key = changedKey(find(graph, name) ?? { ...usual, createdAt: now, allowedClients: [] }, change);
-          return { changes: documents.put(graph, { id: idOf(graph, name), branch: branchOf(graph) }, key, now), result: undefined };
+        const isNew = !exists(projection.graph());
+        const key = await projection.write(mounts.account(projection.graph()), now, (graph) => {
+          const next = changedKey(find(graph, name) ?? { ...usual, createdAt: now, allowedClients: [] }, change);
+          return { changes: documents.put(graph, { id: idOf(graph, name), branch: branchOf(graph) }, next, now), result: next };
         });
+        // Published from now on, for whoever verifies to know it when something is first signed.
+        if (isNew) await rings.current(name, key, now);
       });
     },
 

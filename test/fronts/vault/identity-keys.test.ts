@@ -163,7 +163,14 @@ describe("a mount with a key of its own", () => {
     await desk.vault.as("DELETE", "identity/oidc/key/own");
     desk.clock.advance(1);
     await write("identity/oidc/key/own");
-    expect([await isVerified(own), await keyIds()]).toEqual([false, []]);
+    expect([await isVerified(own), (await keyIds()).length]).toEqual([false, 2]);
+  });
+
+  test("is published from the moment that there is a key, before anything is signed by it", async () => {
+    await write("identity/oidc/key/own");
+    const published = await keyIds();
+    await write("sys/auth/azure/tune", { identity_token_key: "own" });
+    expect([published.length, published[0]]).toEqual([2, signerOf(await assertion())]);
   });
 
   test("may be made with it, and not with one that does not exist", async () => {
