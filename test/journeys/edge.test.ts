@@ -4,229 +4,50 @@
  */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Finding } from "../../src/cli/doctor/finding";
-import { type Installation, installBinary } from "../support/binary";
-import { createNamespace, type Namespace, noNamespaces } from "../support/namespace";
+import {
+  agentUser,
+  cannotConnect,
+  createEdgeMachine,
+  type EdgeMachine,
+  end,
+  groupA,
+  groupB,
+  himdsGroup,
+  primaryAddress,
+  until,
+  url,
+  userA,
+  userB,
+} from "../support/edge-machine";
+import { noNamespaces } from "../support/namespace";
 
 if (noNamespaces !== undefined) process.stdout.write(`the edge journey is skipped: ${noNamespaces}\n`);
 
-const agentUser = 1990;
-const [himdsGroup, groupA, groupB] = [990, 2001, 2002];
-const [userA, userB] = [3001, 3002];
 const timeoutMs = 60_000;
-const primaryAddress = "10.9.0.1";
-const url = `https://${primaryAddress}:8443`;
-const secretPath = (name: string): string => `/secrets/acme/variable/apps%2F${name}%2Fpassword`;
-
-interface Cloud {
-  readonly ca: string;
-  readonly provider: string;
-  readonly entra: string;
-  readonly subscription: string;
-  readonly oid: string;
-  readonly vmOid: string;
-}
-
-let machine: Namespace;
-let installation: Installation;
-let home: string;
-let cloud: Cloud;
-let primary: Bun.Subprocess;
-const processes: Bun.Subprocess[] = [];
-const agents: Bun.Subprocess[] = [];
-
-/** The kernel lets nobody connect who may not write the socket. */
-const cannotConnect = " 000 ";
-const logOf = (number: number): string => join(home, `${number}.log`);
-
-/** Starts a process inside and resolves with it and the first line it prints. */
-async function start(
-  command: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<{ child: Bun.Subprocess; line: string }> {
-  const child = Bun.spawn([...machine.enter, ...command], {
-    cwd: "/",
-    env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: Bun.file(logOf(processes.length)),
-  });
-  processes.push(child);
-  const reader = child.stdout.getReader();
-  let text = "";
-  while (!text.includes("\n")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`${command.join(" ")} ended: ${readFileSync(logOf(processes.length - 1), "utf8")}`);
-    text += Buffer.from(value).toString();
-  }
-  reader.releaseLock();
-  return { child, line: text.split("\n")[0] ?? "" };
-}
-
-function operate(words: readonly string[], input?: string): string {
-  const file = join(home, "input");
-  writeFileSync(file, input ?? "");
-  const outcome = machine.run([
-    "sh",
-    "-c",
-    `exec "$@" < ${file}`,
-    "sh",
-    installation.binary,
-    ...words,
-    "--data",
-    join(home, "primary"),
-    "--seal",
-    `file:${join(home, "primary.key")}`,
-  ]);
-  if (outcome.code !== 0) throw new Error(`${words.join(" ")}: ${outcome.stderr}`);
-  return outcome.stdout;
-}
-
-const policy = (grants: readonly string[]): string => `
-- !policy
-  id: conjur/authn-azure/AzureAE1
-  body:
-    - !webservice
-    - !variable provider-uri
-    - !group apps
-    - !permit { role: !group apps, privileges: [ read, authenticate ], resource: !webservice }
-${["a", "b"].map((name) => hostPolicy(name)).join("")}${grants.map((name) => `- !permit { role: !host apps/${name}, privileges: [ read, execute ], resource: !variable apps/${name}/password }\n`).join("")}`;
-
-const hostPolicy = (name: string): string => `
-- !variable apps/${name}/password
-- !host
-  id: apps/${name}
-  annotations:
-    authn-azure/subscription-id: ${cloud.subscription}
-    authn-azure/resource-group: rg-branch
-    authn-azure/system-assigned-identity: ${name === "a" ? cloud.oid : cloud.vmOid}
-- !grant { role: !group conjur/authn-azure/AzureAE1/apps, member: !host apps/${name} }
-`;
+let edge: EdgeMachine;
+const readAs: EdgeMachine["readAs"] = (...asked) => edge.readAs(...asked);
 
 beforeAll(async () => {
-  if (noNamespaces !== undefined) return;
-  installation = installBinary();
-  home = installation.folder("edge");
-  chmodSync(home, 0o755);
-  machine = await createNamespace(`
-ip link set lo up
-ip addr add 169.254.169.254/32 dev lo
-ip addr add ${primaryAddress}/32 dev lo
-mkdir -p /var/opt /opt
-mount -t tmpfs tmpfs /var/opt
-mount -t tmpfs tmpfs /opt
-mkdir -p /var/opt/azcmagent/tokens /opt/azcmagent/bin
-touch /opt/azcmagent/bin/himds
-{ cat /etc/group; echo himds:x:${himdsGroup}:; } > /opt/group
-mount --bind /opt/group /etc/group`);
-  const simulated = await start([process.execPath, resolve("test/support/edge-cloud.ts"), String(himdsGroup)]);
-  cloud = JSON.parse(simulated.line);
-  operate(["init"]);
-  operate(["account", "create", "acme"]);
-  operate(["policy", "load", "--account", "acme", "-"], policy(["a", "b"]));
-  operate(["variable", "set", "--account", "acme", "conjur/authn-azure/AzureAE1/provider-uri"], cloud.provider);
-  for (const name of ["a", "b"]) operate(["variable", "set", "--account", "acme", `apps/${name}/password`], `the password of ${name}`);
-  writeFileSync(join(home, "entra.pem"), cloud.ca);
-  primary = await startPrimary();
-  copyFileSync(join(home, "primary/tls/server.pem"), join(home, "primary.pem"));
-  chmodSync(join(home, "primary.pem"), 0o644);
-  for (const folder of ["data", "run"]) {
-    mkdirSync(join(home, folder), { mode: folder === "data" ? 0o700 : 0o755 });
-    chownSync(join(home, folder), agentUser, agentUser);
-  }
+  if (noNamespaces === undefined) edge = await createEdgeMachine();
 }, timeoutMs);
-
 afterEach(async () => {
-  for (const agent of agents.splice(0)) await end(agent, "SIGTERM");
+  if (noNamespaces === undefined) await edge.endAgents("SIGTERM");
 });
 afterAll(async () => {
-  if (noNamespaces !== undefined) return;
-  for (const child of processes) await end(child, "SIGKILL");
-  machine.remove();
-  installation.remove();
+  if (noNamespaces === undefined) await edge.close();
 });
 
-async function startPrimary(): Promise<Bun.Subprocess> {
-  const words = [
-    "server",
-    "--listen",
-    `${primaryAddress}:8443`,
-    "--tls-self-signed",
-    primaryAddress,
-    "--authenticators",
-    "authn,authn-azure/AzureAE1",
-  ];
-  const trust = ["--allow-outbound", `${cloud.entra}/`, "--ca", join(home, "entra.pem")];
-  const place = ["--data", join(home, "primary"), "--seal", `file:${join(home, "primary.key")}`];
-  return (await start([installation.binary, ...words, ...trust, ...place])).child;
-}
-
-async function end(child: Bun.Subprocess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-  child.kill(signal);
-  await child.exited;
-}
-
-function configuration(more: { readonly identity?: string; readonly apps?: string; readonly maxStale?: string } = {}): string {
-  const socket = (name: string, group: number): string =>
-    `[apps.${name}]\nrole = "host/apps/${name}"\nsocket = "${home}/run/${name}.sock"\ngroup = ${group}\nmode = "0660"\nkeep = ["apps/${name}/password"]\n`;
-  return `
-data = "${home}/data"
-seal = ["file:${home}/data/keys/seal.key"]
-[primary]
-url = "${url}"
-account = "acme"
-service = "AzureAE1"
-ca = "${home}/primary.pem"
-${more.identity ?? ""}
-[offline]
-fresh = "0s"
-max_stale = "${more.maxStale ?? "1h"}"
-${more.apps ?? socket("a", groupA) + socket("b", groupB)}`;
-}
-
-/** Starts the agent as a user in the Arc agent's group, with a proxy in its environment that leads nowhere. */
-async function startAgent(
-  text: string,
-  groups: readonly number[] = [himdsGroup, groupA, groupB],
-  capabilities: readonly string[] = [],
-): Promise<Bun.Subprocess> {
-  const file = join(home, "agent.toml");
-  writeFileSync(file, text, { mode: 0o644 });
-  const user = ["setpriv", "--reuid", String(agentUser), "--regid", String(agentUser), "--groups", [agentUser, ...groups].join(",")];
-  const proxies = { HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9" };
-  const { child } = await start([...user, ...capabilities, installation.binary, "agent", "--config", file], proxies);
-  agents.push(child);
-  return child;
-}
-
-/** What a local user's curl gets: `200 text source`, or why it got nothing. */
-function readAs(user: number, group: number, app: string, name = app): string {
-  const socket = `${home}/run/${app}.sock`;
-  const script = `
-t=$(curl -sS -f --unix-socket "$1" -d x "http://localhost/authn/acme/host%2Fapps%2F$2/authenticate" | base64 -w0)
-curl -sS --unix-socket "$1" -H "Authorization: Token token=\\"$t\\"" -w ' %{http_code} %header{x-postern-source}%header{x-postern-reason}' "http://localhost$3"`;
-  const as = ["setpriv", "--reuid", String(user), "--regid", String(group), "--clear-groups"];
-  const { stdout, stderr } = machine.run([...as, "sh", "-c", script, "sh", socket, app, secretPath(name)]);
-  return stdout === "" ? stderr.trim() : stdout;
-}
-
-const cut = (): void => void machine.run(["ip", "addr", "del", `${primaryAddress}/32`, "dev", "lo"]);
-const mend = (): void => void machine.run(["ip", "addr", "add", `${primaryAddress}/32`, "dev", "lo"]);
-
-/** Asks until the answer is this one; the last answer otherwise. */
-async function until(wanted: string, ask: () => string): Promise<string> {
-  let last = ask();
-  for (const deadline = performance.now() + 20_000; last !== wanted && performance.now() < deadline; last = ask()) await Bun.sleep(200);
-  return last;
-}
+const cut = (): void => void edge.machine.run(["ip", "addr", "del", `${primaryAddress}/32`, "dev", "lo"]);
+const mend = (): void => void edge.machine.run(["ip", "addr", "add", `${primaryAddress}/32`, "dev", "lo"]);
 
 describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => {
   test(
     "finds the Arc agent without a variable, reads its challenge as a member of the group, and serves each user their own secret",
     async () => {
-      await startAgent(configuration());
+      await edge.startAgent(edge.configuration());
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 primary");
       expect(readAs(userB, groupB, "a")).toBe(cannotConnect);
       expect(readAs(userA, groupA, "b")).toBe(cannotConnect);
@@ -244,11 +65,11 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
       ]);
       const capabilities = ["--bounding-set=-all,+chown", "--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--no-new-privs"];
       const owned = (name: string, user: number): string =>
-        `[apps.${name}]\nrole = "host/apps/${name}"\nsocket = "${home}/run/${name}.sock"\nowner = ${user}\ngroup = ${user}\n`;
-      await startAgent(configuration({ apps: owned("a", userA) + owned("b", userB) }), [himdsGroup], capabilities);
+        `[apps.${name}]\nrole = "host/apps/${name}"\nsocket = "${edge.home}/run/${name}.sock"\nowner = ${user}\ngroup = ${user}\n`;
+      await edge.startAgent(edge.configuration({ apps: owned("a", userA) + owned("b", userB) }), [himdsGroup], capabilities);
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 primary");
       expect([readAs(userB, groupB, "a"), readAs(userA, groupA, "b")]).toEqual([cannotConnect, cannotConnect]);
-      const { uid, gid, mode } = statSync(join(home, "run/a.sock"));
+      const { uid, gid, mode } = statSync(join(edge.home, "run/a.sock"));
       expect([uid, gid, mode & 0o777]).toEqual([userA, userA, 0o600]);
     },
     timeoutMs,
@@ -257,10 +78,10 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "ends when it may not give a socket away, and says what that takes",
     async () => {
-      const app = `[apps.a]\nrole = "host/apps/a"\nsocket = "${home}/run/a.sock"\nowner = ${userA}\n`;
-      const ended = startAgent(configuration({ apps: app }), [himdsGroup]);
+      const app = `[apps.a]\nrole = "host/apps/a"\nsocket = "${edge.home}/run/a.sock"\nowner = ${userA}\n`;
+      const ended = edge.startAgent(edge.configuration({ apps: app }), [himdsGroup]);
       expect(await ended.catch(String)).toContain("giving to others takes root or CAP_CHOWN");
-      expect(await processes.at(-1)?.exited).toBe(78);
+      expect(await edge.processes.at(-1)?.exited).toBe(78);
     },
     timeoutMs,
   );
@@ -268,14 +89,15 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "gets nothing when its user is not in the agent's group, and says so",
     async () => {
-      await startAgent(
-        configuration()
-          .replace(`${home}/data"`, `${home}/run/none"`)
+      await edge.startAgent(
+        edge
+          .configuration()
+          .replace(`${edge.home}/data"`, `${edge.home}/run/none"`)
           .replace(/^seal = .*$/mu, ""),
         [groupA, groupB],
       );
       expect(readAs(userA, groupA, "a")).toBe(" 503 primary_unavailable");
-      expect(readFileSync(logOf(processes.length - 1), "utf8")).toContain("challenge_file_not_permitted");
+      expect(edge.lastLog()).toContain("challenge_file_not_permitted");
     },
     timeoutMs,
   );
@@ -283,7 +105,7 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "serves through a cut line, after being killed as well, within two seconds, and learns of a revocation when the line returns",
     async () => {
-      const agent = await startAgent(configuration());
+      const agent = await edge.startAgent(edge.configuration());
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 primary");
       // The copy is written a moment after the value came.
       await Bun.sleep(500);
@@ -291,12 +113,12 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 copy");
       await end(agent, "SIGKILL");
       const from = performance.now();
-      await startAgent(configuration());
+      await edge.startAgent(edge.configuration());
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 copy");
       expect(performance.now() - from).toBeLessThan(2000);
       expect(readAs(userB, groupB, "a")).toBe(cannotConnect);
 
-      operate(
+      edge.operate(
         ["policy", "load", "--mode", "update", "--account", "acme", "-"],
         "- !deny { role: !host apps/a, privileges: [ execute ], resource: !variable apps/a/password }\n",
       );
@@ -306,11 +128,11 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
       await Bun.sleep(500);
       cut();
       expect(await until(" 503 primary_unavailable", () => readAs(userA, groupA, "a"))).toBe(" 503 primary_unavailable");
-      for (const each of agents.splice(0)) await end(each, "SIGKILL");
-      await startAgent(configuration());
+      await edge.endAgents("SIGKILL");
+      await edge.startAgent(edge.configuration());
       expect(readAs(userA, groupA, "a")).toBe(" 503 primary_unavailable");
       mend();
-      operate(["policy", "load", "--mode", "update", "--account", "acme", "-"], policy(["a"]));
+      edge.operate(["policy", "load", "--mode", "update", "--account", "acme", "-"], edge.policy(["a"]));
       expect(await until("the password of a 200 primary", () => readAs(userA, groupA, "a"))).toBe("the password of a 200 primary");
     },
     timeoutMs,
@@ -319,14 +141,14 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "serves from the copy within two seconds when the primary hangs, and nothing past the bound",
     async () => {
-      await startAgent(configuration({ maxStale: "4s" }));
+      await edge.startAgent(edge.configuration({ maxStale: "4s" }));
       expect(await until("the password of a 200 primary", () => readAs(userA, groupA, "a"))).toBe("the password of a 200 primary");
-      primary.kill("SIGSTOP");
+      edge.primary().kill("SIGSTOP");
       const from = performance.now();
       expect(readAs(userA, groupA, "a")).toBe("the password of a 200 copy");
       expect(performance.now() - from).toBeLessThan(2000);
       expect(await until(" 503 stale", () => readAs(userA, groupA, "a"))).toBe(" 503 stale");
-      primary.kill("SIGCONT");
+      edge.primary().kill("SIGCONT");
       expect(await until("the password of a 200 primary", () => readAs(userA, groupA, "a"))).toBe("the password of a 200 primary");
     },
     timeoutMs,
@@ -335,8 +157,8 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "speaks for a virtual machine at the metadata service's own address",
     async () => {
-      const socket = `[apps.b]\nrole = "host/apps/b"\nsocket = "${home}/run/b.sock"\ngroup = ${groupB}\nmode = "0660"\n`;
-      await startAgent(configuration({ identity: '[identity]\nsource = "imds"\n', apps: socket }), [groupB]);
+      const socket = `[apps.b]\nrole = "host/apps/b"\nsocket = "${edge.home}/run/b.sock"\ngroup = ${groupB}\nmode = "0660"\n`;
+      await edge.startAgent(edge.configuration({ identity: '[identity]\nsource = "imds"\n', apps: socket }), [groupB]);
       expect(readAs(userB, groupB, "b")).toBe("the password of b 200 primary");
     },
     timeoutMs,
@@ -345,16 +167,16 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "opens a port to the content of a file, and to no page, proxy or other name",
     async () => {
-      const token = join(home, "run/a.token");
+      const token = join(edge.home, "run/a.token");
       writeFileSync(token, "a's own token", { mode: 0o640 });
       chownSync(token, agentUser, groupA);
       const port = `[apps.a]\nrole = "host/apps/a"\nlisten = "127.0.0.1:8301"\ntoken_file = "${token}"\n`;
-      await startAgent(configuration({ apps: port }));
+      await edge.startAgent(edge.configuration({ apps: port }));
       const login = (user: number, group: number, headers: readonly string[] = []): string => {
         const command =
           'curl -s -o /dev/null -w "%{http_code}" --data-binary "@$1" "$@" http://127.0.0.1:8301/authn/acme/host%2Fapps%2Fa/authenticate';
         const script = `file=$1; shift; ${command.replace("@$1", "@$file")}`;
-        return machine.run([
+        return edge.machine.run([
           "setpriv",
           "--reuid",
           String(user),
@@ -386,13 +208,13 @@ describe.skipIf(noNamespaces !== undefined)("the agent of an Arc server", () => 
   test(
     "takes a challenge at a port from a member of the group alone",
     async () => {
-      const port = `[apps.a]\nrole = "host/apps/a"\nlisten = "127.0.0.1:8303"\nchallenge = { folder = "${home}/run/challenges", group = ${groupA} }\n`;
-      await startAgent(configuration({ apps: port }));
+      const port = `[apps.a]\nrole = "host/apps/a"\nlisten = "127.0.0.1:8303"\nchallenge = { folder = "${edge.home}/run/challenges", group = ${groupA} }\n`;
+      await edge.startAgent(edge.configuration({ apps: port }));
       const script = `
 f=$(curl -s -D - -o /dev/null -X POST -H 'Metadata: true' http://127.0.0.1:8303/challenge | tr -d '\\r' | sed -n 's/^[Ww][Ww][Ww]-[Aa]uthenticate: Basic realm=//p')
 curl -s -o /dev/null -w '%{http_code}' -d "$(cat "$f" 2>/dev/null)" http://127.0.0.1:8303/authn/acme/host%2Fapps%2Fa/authenticate`;
       const login = (user: number, group: number): string =>
-        machine.run(["setpriv", "--reuid", String(user), "--regid", String(group), "--clear-groups", "sh", "-c", script]).stdout;
+        edge.machine.run(["setpriv", "--reuid", String(user), "--regid", String(group), "--clear-groups", "sh", "-c", script]).stdout;
       expect([login(userA, groupA), login(userB, groupB)]).toEqual(["200", "401"]);
     },
     timeoutMs,
@@ -401,21 +223,21 @@ curl -s -o /dev/null -w '%{http_code}' -d "$(cat "$f" 2>/dev/null)" http://127.0
   test(
     "lends the machine's token to Azure's own library for a named audience alone",
     async () => {
-      const secret = join(home, "run/identity.secret");
+      const secret = join(edge.home, "run/identity.secret");
       writeFileSync(secret, "of one app", { mode: 0o600 });
       chownSync(secret, agentUser, agentUser);
       const endpoint = `[apps.a.identity_endpoint]\nlisten = "127.0.0.1:8302"\nsecret_file = "${secret}"\naudiences = ["https://vault.azure.net"]\n`;
-      const socket = `[apps.a]\nrole = "host/apps/a"\nsocket = "${home}/run/a.sock"\n`;
-      await startAgent(configuration({ apps: socket + endpoint }));
+      const socket = `[apps.a]\nrole = "host/apps/a"\nsocket = "${edge.home}/run/a.sock"\n`;
+      await edge.startAgent(edge.configuration({ apps: socket + endpoint }));
       const ask = (scope: string, header: string): string => {
         const script = resolve("test/conformance/azure-identity/get-token.ts");
         const environment = ["IDENTITY_ENDPOINT=http://127.0.0.1:8302/msi/token", `IDENTITY_HEADER=${header}`];
-        return machine.run(["env", ...environment, process.execPath, script, JSON.stringify({ scope, credential: "managed" })]).stdout;
+        return edge.machine.run(["env", ...environment, process.execPath, script, JSON.stringify({ scope, credential: "managed" })]).stdout;
       };
       const lent = JSON.parse(ask("https://vault.azure.net/.default", "of one app"));
       expect(JSON.parse(Buffer.from(lent.token.split(".")[1], "base64url").toString())).toMatchObject({
         aud: "https://vault.azure.net",
-        oid: cloud.oid,
+        oid: edge.cloud.oid,
       });
       expect(ask("https://management.azure.com/.default", "of one app")).toContain("error");
       expect(ask("https://vault.azure.net/.default", "of another")).toContain("error");
@@ -431,23 +253,23 @@ curl -s -o /dev/null -w '%{http_code}' -d "$(cat "$f" 2>/dev/null)" http://127.0
 f=$(curl -s -D - -o /dev/null -H Metadata:true "http://127.0.0.1:40342/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https%3A%2F%2Fmanagement.azure.com%2F" | tr -d '\\r' | sed -n 's/^Www-Authenticate: Basic realm=//p')
 t=$(curl -s -H Metadata:true -H "Authorization: Basic $(cat $f)" "http://127.0.0.1:40342/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https%3A%2F%2Fmanagement.azure.com%2F" | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
 curl -s -o /dev/null -w '%{http_code}' --cacert "$1" --data-urlencode "jwt=$t" "$2/authn-azure/AzureAE1/acme/host%2Fapps%2Fa/authenticate"`;
-        return machine.run(["sh", "-c", script, "sh", join(home, "primary.pem"), url]).stdout;
+        return edge.machine.run(["sh", "-c", script, "sh", join(edge.home, "primary.pem"), url]).stdout;
       };
       expect(login()).toBe("200");
-      await end(primary, "SIGTERM");
+      await end(edge.primary(), "SIGTERM");
       // Entra ID listens on every address; what comes to its port is thrown away from here on.
-      const port = new URL(cloud.entra).port;
+      const port = new URL(edge.cloud.entra).port;
       const wall = (verb: "add" | "del"): number | null =>
-        machine.run([
+        edge.machine.run([
           "sh",
           "-c",
           `ip rule ${verb} ipproto tcp dport ${port} prohibit pref 1 2>/dev/null || ip rule ${verb} ipproto tcp dport ${port} unreachable pref 1`,
         ]).code;
       expect(wall("add")).toBe(0);
-      machine.run(["ip", "rule", "del", "pref", "0"]);
-      machine.run(["ip", "rule", "add", "pref", "2", "lookup", "local"]);
-      primary = await startPrimary();
-      expect(machine.run(["curl", "-sk", "--max-time", "2", cloud.entra]).code).not.toBe(0);
+      edge.machine.run(["ip", "rule", "del", "pref", "0"]);
+      edge.machine.run(["ip", "rule", "add", "pref", "2", "lookup", "local"]);
+      await edge.startPrimary();
+      expect(edge.machine.run(["curl", "-sk", "--max-time", "2", edge.cloud.entra]).code).not.toBe(0);
       expect(login()).toBe("200");
       expect(wall("del")).toBe(0);
     },
@@ -456,10 +278,10 @@ curl -s -o /dev/null -w '%{http_code}' --cacert "$1" --data-urlencode "jwt=$t" "
 });
 
 describe.skipIf(noNamespaces !== undefined)("a person on an Arc server", () => {
-  const personHome = (): string => join(home, "person");
+  const personHome = (): string => join(edge.home, "person");
   const postern = (groups: readonly number[], words: readonly string[]) => {
     const as = ["setpriv", "--reuid", String(userA), "--regid", String(groupA), "--groups", [groupA, ...groups].join(",")];
-    return machine.run([...as, "env", "-C", personHome(), `HOME=${personHome()}`, installation.binary, ...words]);
+    return edge.machine.run([...as, "env", "-C", personHome(), `HOME=${personHome()}`, edge.installation.binary, ...words]);
   };
   const findings = (groups: readonly number[]): Readonly<Record<string, string>> => {
     const { findings: found }: { readonly findings: readonly Finding[] } = JSON.parse(postern(groups, ["doctor", "--json"]).stdout);
@@ -473,7 +295,7 @@ describe.skipIf(noNamespaces !== undefined)("a person on an Arc server", () => {
       mkdirSync(personHome(), { mode: 0o700 });
       chownSync(personHome(), userA, groupA);
       const login = ["login", "--url", url, "--account", "acme", "--login", "host/apps/a", "--service", "AzureAE1"];
-      const pinned = [...login, "--ca-cert", join(home, "primary.pem")];
+      const pinned = [...login, "--ca-cert", join(edge.home, "primary.pem")];
       const outside = postern([], pinned);
       expect([outside.code, outside.stderr]).toEqual([75, expect.stringContaining("challenge_file_not_permitted")]);
       expect(postern([himdsGroup], pinned)).toMatchObject({ code: 0, stdout: `Logged in at ${url} as host/apps/a\n` });
