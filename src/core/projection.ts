@@ -23,6 +23,8 @@ export interface Projection {
   write<Result>(account: AccountName, now: Instant, plan: (graph: Graph) => Write<Result> | Promise<Write<Result>>): Promise<Result>;
   /** Stores changes that were planned on an earlier graph. Throws `conflict` when facts of the account changed since. */
   commit(account: AccountName, now: Instant, changes: readonly Change[], expected: Revision): Promise<void>;
+  /** Has `look` told of every commit from now on, in the turn in which the graph has it. It is to be quick: a load has many changes. */
+  watch(look: (changes: readonly Change[]) => void): void;
 }
 
 export async function createProjection(store: Store): Promise<Projection> {
@@ -30,6 +32,7 @@ export async function createProjection(store: Store): Promise<Projection> {
   const damaged = new Set<string>(loaded.damaged);
   let graph = emptyGraph().withAll(loaded.commits);
   let last: Promise<unknown> = Promise.resolve();
+  const watching: ((changes: readonly Change[]) => void)[] = [];
 
   /** One after another; a failed write does not hold up the next. */
   function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -52,6 +55,7 @@ export async function createProjection(store: Store): Promise<Projection> {
     };
     await store.commit(changes, { account, expected, now, foretold });
     graph = next;
+    for (const look of watching) look(changes);
   }
 
   return {
@@ -65,6 +69,7 @@ export async function createProjection(store: Store): Promise<Projection> {
         return result;
       }),
     commit: (account, now, changes, expected) => inTurn(() => append(account, now, changes, expected)),
+    watch: (look) => watching.push(look),
   };
 }
 

@@ -10,7 +10,7 @@ import type { RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
 import type { Random } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
-import type { Caller, Instant, RequestContext } from "../../model/types";
+import type { Caller, Change, Instant, RequestContext } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import { isWithin } from "../networks";
@@ -25,7 +25,7 @@ import {
   secretIdTerms,
 } from "./approle-role";
 import { expectLogin, type MethodLogins, refusedLogin } from "./method-logins";
-import { createMethodRoles, createRoleOperations, type MethodDeps } from "./method-roles";
+import { createMethodRoles, createRoleOperations, isMethodRole, type MethodDeps } from "./method-roles";
 import { leaseBounds, type Mount, uuidOf } from "./mount";
 import type { SecretId, SecretIds } from "./secret-ids";
 import type { IssuedToken } from "./token-operations";
@@ -90,6 +90,12 @@ export interface AppRoleDeps extends MethodDeps {
   readonly random: Random;
 }
 
+/** Names of the roles of a mount by their `role_id`, as they were before the changes of a later generation. */
+interface RoleIdIndex {
+  readonly generation: number;
+  readonly names: Map<string, string>;
+}
+
 const mountType = "approle";
 const wrong = "invalid role or secret ID";
 const longestSecretId = 4096;
@@ -99,9 +105,18 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
   const roles = createMethodRoles(deps, mountType, AppRoleDocument);
   const shared = createRoleOperations(deps, mountType, roles);
   const { demand } = shared;
-  let index: { readonly graph: Graph; readonly byMount: Map<string, ReadonlyMap<string, AppRole>> } | undefined;
+  const indexes = new Map<string, RoleIdIndex>();
+  let generation = 0;
+  projection.watch((changes) => {
+    if (changes.some(touchesRoles)) generation += 1;
+  });
 
-  mounts.onEnd({ afterwards: (mount) => secretIds.endAll(({ mountAccessor }) => mountAccessor === mount.accessor) });
+  mounts.onEnd({
+    async afterwards(mount) {
+      indexes.delete(mount.accessor);
+      await secretIds.endAll(({ mountAccessor }) => mountAccessor === mount.accessor);
+    },
+  });
   tokens.onRenewal(mountType, (graph, { mountPath, roleName }) => {
     const mount = mounts.find(graph, mountPath);
     const role = mount === undefined ? undefined : roles.find(graph, mount, roleName);
@@ -110,18 +125,37 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
     throw new PosternError({ code: "forbidden", because: "role_missing", says });
   });
 
-  /** Roles of a mount by their `role_id`. Made again when facts changed; the documents themselves are remembered. */
-  function byRoleId(graph: Graph, mount: Mount): ReadonlyMap<string, AppRole> {
-    if (index?.graph !== graph) index = { graph, byMount: new Map() };
-    const known = index.byMount.get(mount.path);
-    if (known !== undefined) return known;
-    const found = new Map<string, AppRole>();
+  /**
+   * The role of a mount that has this `role_id`. What was found once is looked at again and not believed; only for one that is not found there are all roles
+   * gone through, and that once for as long as no role changes.
+   */
+  function byRoleId(graph: Graph, mount: Mount, roleId: string): AppRole | undefined {
+    const known = indexes.get(mount.accessor);
+    const remembered = known?.names.get(roleId);
+    const role = remembered === undefined ? undefined : roles.find(graph, mount, remembered);
+    if (role?.roleId === roleId) return role;
+    if (known?.generation === generation) return undefined;
+    const names = new Map<string, string>();
     for (const name of roles.names(graph, mount)) {
-      const role = roles.find(graph, mount, name);
-      if (role !== undefined) found.set(role.roleId, role);
+      const each = roles.find(graph, mount, name);
+      if (each !== undefined) names.set(each.roleId, name);
     }
-    index.byMount.set(mount.path, found);
-    return found;
+    indexes.set(mount.accessor, { generation, names });
+    const name = names.get(roleId);
+    return name === undefined ? undefined : roles.find(graph, mount, name);
+  }
+
+  /** One that is made here is nobody else's: only what somebody chose is looked for among the others. */
+  function assertFree(
+    graph: Graph,
+    mount: Mount,
+    { name, roleId }: AppRole,
+    before: AppRole | undefined,
+    chosen: string | undefined,
+  ): void {
+    if (chosen === undefined || chosen === before?.roleId) return;
+    const holder = byRoleId(graph, mount, roleId);
+    if (holder !== undefined && holder.name !== name) throw refused("role_id", "role_id is already in use");
   }
 
   function existing(graph: Graph, mount: Mount, name: string): { readonly id: RoleId; readonly role: AppRole } {
@@ -131,19 +165,21 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
     throw new PosternError({ code: "not_found", target: id, says: `role "${name}" does not exist` });
   }
 
-  function store(mount: Mount, name: string, now: Instant, change: AppRoleChange, before: (graph: Graph) => AppRole | undefined) {
-    return projection.write(mounts.account(projection.graph()), now, (graph) => {
+  async function store(mount: Mount, name: string, now: Instant, change: AppRoleChange, before: (graph: Graph) => AppRole | undefined) {
+    const { roleId, warnings } = await projection.write(mounts.account(projection.graph()), now, (graph) => {
       const known = before(graph);
       const role = changedAppRole(
         known ?? newAppRole(name, uuidOf(Buffer.from(random.bytes(16)).toString("hex"))),
         change,
         known === undefined,
       );
-      const holder = byRoleId(graph, mount).get(role.roleId);
-      if (holder !== undefined && holder.name !== name) throw refused("role_id", "role_id is already in use");
+      assertFree(graph, mount, role, known, change.roleId);
       const warnings = parameterWarnings(role.token, leaseBounds(mount));
-      return { changes: roles.put(graph, mount, name, role, now), result: warnings };
+      return { changes: roles.put(graph, mount, name, role, now), result: { roleId: role.roleId, warnings } };
     });
+    // Its first login need not look through all the others.
+    indexes.get(mount.accessor)?.names.set(roleId, name);
+    return warnings;
   }
 
   /** Of this very role: not of one that was under its name before. */
@@ -158,7 +194,7 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
       const { now, clientAddress } = context;
       return logins.run({ mount, path, claimed: roleId }, context, async (graph, progress) => {
         if (roleId === "") throw refusedLogin("role_id_missing", "missing role_id");
-        const role = byRoleId(graph, mount).get(roleId);
+        const role = byRoleId(graph, mount, roleId);
         // One sentence for roles that are known and for those that are not.
         if (role?.bindsSecretId !== false && (secretId === undefined || secretId.byteLength === 0))
           throw refusedLogin("secret_id_missing", "missing secret_id");
@@ -179,7 +215,13 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
         const ofRole = { check: "role_networks", ok: isInside(secretIdNetworks), detail: `${clientAddress} against ${secretIdNetworks}` };
         expectLogin(progress, ofRole, wrong);
         const boundCidrs = bindsSecretId && proof !== undefined && proof.tokenNetworks.length > 0 ? proof.tokenNetworks : token.boundCidrs;
-        const ofToken = { check: "token_bound_cidrs", ok: isInside(boundCidrs), detail: `${clientAddress} against ${boundCidrs}` };
+        // Of the role too: it may have become narrower since the secret-id was made.
+        const isOfToken = isInside(boundCidrs) && isInside(token.boundCidrs);
+        const ofToken = {
+          check: "token_bound_cidrs",
+          ok: isOfToken,
+          detail: `${clientAddress} against ${boundCidrs}, ${token.boundCidrs}`,
+        };
         expectLogin(progress, ofToken, wrong);
         // From here on nobody else gets the same use of it, whatever becomes of this login.
         if (bindsSecretId && proof !== undefined) await secretIds.use(proof, now);
@@ -265,6 +307,13 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
 
     tidy: (caller, access) => gate.change(caller, { operation: "approle.tidy", access }, () => secretIds.tidy(caller.context.now)),
   };
+}
+
+/** Whether roles of methods, of whichever mount, could be others after it. */
+function touchesRoles(change: Change): boolean {
+  if (change.type === "remove_account" || change.type === "put_account") return true;
+  if (change.type === "put_secret_version" || change.type === "remove_secret_version") return isMethodRole(change.resource);
+  return change.type === "remove_resource" && isMethodRole(change.id);
 }
 
 function refused(where: string, says: string): PosternError {

@@ -8,7 +8,7 @@
 
 import type * as v from "valibot";
 import type { MethodVerb, MountMethod } from "../../model/audited-operations";
-import { type AccountName, makeId, type ResourceId, type RoleId } from "../../model/ids";
+import { type AccountName, identifierOf, makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
 import type { Caller, Change, Instant } from "../../model/types";
 import type { Demand, Gate } from "../gate";
@@ -47,7 +47,7 @@ export function createMethodRoles<Value extends object>(
 ): MethodRoles<Value> {
   const kind = documents.kind(schema);
   const idOf = (graph: Graph, mount: Mount, name: string): RoleId =>
-    makeId(mounts.account(graph), "host", `vault/role/${shortPath(mount.path)}/${name}`);
+    makeId(mounts.account(graph), "host", `${rolePrefix}${shortPath(mount.path)}/${name}`);
   const names = (graph: Graph, mount: Mount): readonly string[] => namesIn(graph, branchOf(mounts.account(graph), mount));
   const remove = (graph: Graph, mount: Mount, name: string): readonly Change[] => documents.remove(graph, idOf(graph, mount, name));
 
@@ -126,6 +126,11 @@ export function createRoleOperations<Value extends object>(
       ),
   };
 }
+
+const rolePrefix = "vault/role/";
+
+/** Whether a resource is a role that methods keep, or is called like one. */
+export const isMethodRole = (id: ResourceId): boolean => identifierOf(id).startsWith(rolePrefix);
 
 /** As the audit names a method: `approle/approle`, `jwt/ci`. */
 export const methodName = ({ type, path }: Mount): string => `${type}/${shortPath(path)}`;

@@ -1,12 +1,12 @@
 /** AppRole: `auth/approle`. Source: Vault 1.19, builtin/credential/approle (path_role.go, path_login.go, path_tidy_user_id.go). */
 
-import type { AppRole, AppRoleChange, SecretId, SecretIdRef, SecretIdRequest } from "../../core/broker";
+import type { SecretId, SecretIdRef, SecretIdRequest } from "../../core/broker";
 import { PosternError } from "../../model/failures";
 import { isoNanos } from "../timestamp";
+import { changeOf, fieldRoutes, shapeOf } from "./approle-fields";
 import type { Call, Engine } from "./engine";
 import { argument, type Fields, fieldsOf, onlySet } from "./fields";
 import { admitLogin, folded, listAnswer, nameIn, secretField, warningsAnswer } from "./method-answers";
-import { tokenFieldsOf, tokenFieldsShape } from "./token-fields";
 import { issuedAnswer } from "./token-shapes";
 import { type Answer, revealed } from "./wire";
 
@@ -16,7 +16,7 @@ export const approle: Engine = {
     { path: "login", open: true, write: login },
     { path: "role", list },
     { path: "role/:name", read, write, delete: remove },
-    { path: "role/:name/role-id", read: readRoleId, write: writeRoleId },
+    ...fieldRoutes,
     { path: "role/:name/secret-id", list: accessors, write: (call) => createSecretId(call, "made here") },
     { path: "role/:name/custom-secret-id", write: (call) => createSecretId(call, "custom") },
     { path: "role/:name/secret-id/lookup", write: (call) => lookUp(call, byValue) },
@@ -60,21 +60,6 @@ async function write(call: Call): Promise<Answer> {
 
 async function remove(call: Call): Promise<Answer> {
   await call.broker.paths.approle.remove(call.caller(), call.access(), call.mount, nameIn(call));
-  return {};
-}
-
-async function readRoleId(call: Call): Promise<Answer> {
-  const name = nameIn(call);
-  const role = await call.broker.paths.approle.read(call.caller(), call.access(), call.mount, name);
-  if (role === undefined) throw new PosternError({ code: "not_found", target: name });
-  return { data: { role_id: role.roleId } };
-}
-
-async function writeRoleId(call: Call): Promise<Answer> {
-  const body = await call.body();
-  const roleId = fieldsOf(body).text("role_id") ?? "";
-  if (roleId === "") throw argument("role_id", "missing role_id");
-  await call.broker.paths.approle.change(call.caller(), call.access(body), call.mount, nameIn(call), { roleId, token: {} });
   return {};
 }
 
@@ -147,31 +132,6 @@ async function tidy(call: Call): Promise<Answer> {
 function unknownAccessor(accessor: string): PosternError {
   const says = `failed to find accessor entry for secret_id_accessor: ${JSON.stringify(accessor.slice(0, 64))}`;
   return new PosternError({ code: "not_found", target: "secret_id_accessor", says });
-}
-
-function changeOf(fields: Fields): AppRoleChange {
-  return {
-    ...onlySet({
-      roleId: fields.text("role_id"),
-      bindsSecretId: fields.flag("bind_secret_id"),
-      secretIdNetworks: fields.list("secret_id_bound_cidrs") ?? fields.list("bound_cidr_list"),
-      secretIdUses: fields.whole("secret_id_num_uses"),
-      secretIdTtlSeconds: fields.seconds("secret_id_ttl"),
-      isLocal: fields.flag("local_secret_ids"),
-    }),
-    token: tokenFieldsOf(fields),
-  };
-}
-
-function shapeOf(role: AppRole): object {
-  return {
-    bind_secret_id: role.bindsSecretId,
-    local_secret_ids: role.isLocal,
-    secret_id_bound_cidrs: role.secretIdNetworks.length === 0 ? null : role.secretIdNetworks,
-    secret_id_num_uses: role.secretIdUses,
-    secret_id_ttl: role.secretIdTtlSeconds,
-    ...tokenFieldsShape(role.token),
-  };
 }
 
 function secretIdShape(secretId: SecretId): object {
