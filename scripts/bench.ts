@@ -1,7 +1,8 @@
 /**
- * Measures the binary and prints tables: `bun scripts/bench.ts [--smoke]`. BENCHMARKS.md has the results and what they mean.
+ * Measures the binary and prints tables: `bun scripts/bench.ts [--smoke | --soak]`. BENCHMARKS.md has the results and what they mean.
  *
  * `--smoke` measures so little that it says nothing about speed; it asks whether everything can be measured, and fails when something cannot.
+ * `--soak` makes a million logins instead, and fails when the store is more than a megabyte larger once their tokens have ended.
  */
 
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
@@ -14,21 +15,42 @@ import { measurePaths } from "./measure/paths";
 import { full, type Plan, smoke } from "./measure/plan";
 import { measurePolicyLoad, type PolicyLoadResult } from "./measure/policy-load";
 import { measureReads } from "./measure/reads";
-import { type Results, reportOf } from "./measure/report";
+import { type Results, reportOf, soakReport } from "./measure/report";
+import { measureSoak, soak } from "./measure/soak";
 import { setStage } from "./measure/stage";
 import { measureStarts } from "./measure/starts";
 import { measureSteps } from "./measure/steps-spec";
 
-const { values } = parseArgs({ options: { smoke: { type: "boolean", default: false }, binary: { type: "string" } } });
+const flag = { type: "boolean", default: false } as const;
+const { values } = parseArgs({ options: { smoke: flag, soak: flag, binary: { type: "string" } } });
 const folder = mkdtempSync(join(tmpdir(), "postern-bench-"));
 chmodSync(folder, 0o700);
 try {
-  const results = await measure(resolve(values.binary ?? "dist/postern"), values.smoke ? smoke : full);
-  console.log(reportOf(results));
+  const binary = resolve(values.binary ?? "dist/postern");
+  const results = values.soak ? await soaked(binary) : await measured(binary);
   const missing = unmeasured(results);
   if (missing.length > 0) throw new Error(`not measured: ${missing.join(", ")}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+async function measured(binary: string): Promise<Results> {
+  const results = await measure(binary, values.smoke ? smoke : full);
+  console.log(reportOf(results));
+  return results;
+}
+
+async function soaked(binary: string): Promise<object> {
+  const stage = await setStage(binary, folder);
+  try {
+    const result = await measureSoak(stage, soak);
+    console.log(soakReport(result));
+    const grown = result.storeAfter - result.storeBefore;
+    if (grown > 2 ** 20) throw new Error(`the store is ${grown} bytes larger than before`);
+    return result;
+  } finally {
+    await stage.close();
+  }
 }
 
 async function measure(binary: string, plan: Plan): Promise<Results> {

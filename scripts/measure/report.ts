@@ -7,6 +7,7 @@ import type { PathResults } from "./paths";
 import type { PolicyLoadResult } from "./policy-load";
 import { loadAverage, type Memory, machine } from "./proc";
 import type { ReadRow } from "./reads";
+import type { SoakResult } from "./soak";
 import type { StartResult } from "./starts";
 import type { Steps } from "./steps-spec";
 
@@ -77,6 +78,18 @@ export function reportOf({ reads, doors, paths, logins, policies, starts, steps 
     table(["step of a read", "CPU µs"], readSteps(reads, steps)),
     table(["step of a login", "CPU µs"], loginSteps(logins, steps)),
   ].join("\n\n");
+}
+
+export function soakReport(soak: SoakResult): string {
+  const mebibytes = (bytes: number): string => `${tenth(bytes / 2 ** 20)} MiB`;
+  const rows = [
+    ["logins", `${soak.logins}, ${whole(soak.logins / soak.seconds)} a second, each token for ${soak.lifeSeconds} s`],
+    ["store before, at most, and after all have ended", [soak.storeBefore, soak.storeMost, soak.storeAfter].map(mebibytes).join(", ")],
+    ["resident before", memory(soak.memoryBefore)],
+    ["resident after all have ended", memory(soak.memoryAfter)],
+    ["process start to the first secret, before and after", `${whole(soak.startBeforeMs)} ms, ${whole(soak.startAfterMs)} ms`],
+  ];
+  return [`Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`, table(["", ""], rows)].join("\n\n");
 }
 
 interface ComparedRow extends Compared {

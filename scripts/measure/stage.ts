@@ -20,6 +20,8 @@ export interface Stage {
   readonly hostTokens: readonly string[];
   /** The server of the binary over a copy of the data folder, up and answering reads; `tables` are further ones of its configuration. */
   startBinary(name: string, tables?: string): Promise<Running>;
+  /** The server of a name that was started and has ended, over its data as it left them. */
+  restart(name: string): Promise<Running>;
   /** The same from source. */
   startSource(name: string, mode: "audited" | "unaudited"): Promise<Running>;
   /** The configuration of one more copy, for whoever opens it without a listener. */
@@ -77,16 +79,28 @@ async function prepare(binary: string, folder: string, azure: AzureSimulator): P
     await first.stop();
   }
 
+  const places = new Map<string, { readonly port: number; readonly config: string }>();
+
   /** A data folder can be held by one process alone, so each has its own copy. */
   function place(name: string, tables?: string): { readonly port: number; readonly config: string } {
     const data = join(folder, name);
     mkdirSync(data, { mode: 0o700 });
     cpSync(original, data, { recursive: true, filter: (path) => !path.endsWith(".sock") });
     const ownPort = freePort();
-    return { port: ownPort, config: configure(name, data, ownPort, tables) };
+    const placed = { port: ownPort, config: configure(name, data, ownPort, tables) };
+    places.set(name, placed);
+    return placed;
   }
 
   const readsAnswer = (at: number) => () => canRead(at, hostTokens[0] ?? "");
+
+  async function serve(name: string): Promise<Running> {
+    const placed = places.get(name);
+    if (placed === undefined) throw new Error(`no server was ever started as ${name}`);
+    const { port: at, config } = placed;
+    return startServer([binary, "server", "--config", config], at, readsAnswer(at));
+  }
+
   return {
     binary,
     folder,
@@ -95,9 +109,10 @@ async function prepare(binary: string, folder: string, azure: AzureSimulator): P
     hostTokens,
     configuration: (name) => place(name).config,
     startBinary(name, tables) {
-      const { port: at, config } = place(name, tables);
-      return startServer([binary, "server", "--config", config], at, readsAnswer(at));
+      place(name, tables);
+      return serve(name);
     },
+    restart: serve,
     startSource(name, mode) {
       const { port: at, config } = place(name);
       return startServer([process.execPath, `${import.meta.dir}/from-source.ts`, config, mode], at, readsAnswer(at));
