@@ -246,6 +246,8 @@ export interface HeldToken {
   readonly kind: "service" | "batch";
   /** It came of a login: the graph's rights of its role are its own. Those of a token that another made count only where its rules allow as much. */
   readonly actsAsRole?: true;
+  /** It may be used no more after this, and is to be done away with then. */
+  readonly isLastUse?: true;
 }
 
 /** One check on the way to a decision, in the order made. The first with `ok: false` decided. */

@@ -8,9 +8,10 @@ import { nonceBytes, openAead, sealAead, symmetricKey, symmetricKeyBytes } from 
 import { sha256Hex } from "../../crypto/digest";
 import { PosternError } from "../../model/failures";
 import { type AccountName, parseRoleId } from "../../model/ids";
-import type { Keyring, Random } from "../../model/ports";
+import type { Clock, Keyring, Random } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import { ownRecord } from "./own-record";
+import { IdentityDocument } from "./token-document";
 import { batchPrefix } from "./token-names";
 
 const text = v.string();
@@ -28,6 +29,10 @@ const BatchDocument = v.object({
   expiresAt: v.number(),
   boundCidrs: v.array(text),
   entityId: text,
+  /** Of one that another token made: whom that was known as. */
+  identity: v.exactOptional(IdentityDocument),
+  /** Which process made it, and when by its clock that never jumps. */
+  madeBy: v.exactOptional(v.object({ process: text, atMs: v.number() })),
   /** The mount whose login made it: with that it ends. */
   mountAccessor: v.exactOptional(text),
   mountPath: v.exactOptional(text),
@@ -38,13 +43,20 @@ export type BatchToken = Readonly<v.InferOutput<typeof BatchDocument>>;
 
 export interface BatchTokens {
   seal(account: AccountName, token: BatchToken): Promise<SecretBytes>;
-  /** Undefined for what was never sealed here for this account. */
+  /** Undefined for what was never sealed here for this account, and for what has outlived its time although the clock was set back. */
   open(account: AccountName, token: SecretBytes): (BatchToken & { readonly digest: string }) | undefined;
 }
 
 const keyName = "batch-tokens";
 
-export function createBatchTokens({ keyring, random }: { readonly keyring: Keyring; readonly random: Random }): BatchTokens {
+export interface BatchTokensDeps {
+  readonly keyring: Keyring;
+  readonly random: Random;
+  readonly clock: Pick<Clock, "monotonicMs">;
+}
+
+export function createBatchTokens({ keyring, random, clock }: BatchTokensDeps): BatchTokens {
+  const process = Buffer.from(random.bytes(16)).toString("hex");
   const contextOf = (account: AccountName) => ({
     purpose: "batch_token",
     deployment: "",
@@ -74,10 +86,14 @@ export function createBatchTokens({ keyring, random }: { readonly keyring: Keyri
     return key;
   }
 
+  /** By the clock that never jumps, as far as this process knows: whatever the wall clock says, it lives no longer than it was given. */
+  const hasOutlived = ({ madeBy, createdAt, expiresAt }: BatchToken): boolean =>
+    madeBy?.process === process && clock.monotonicMs() - madeBy.atMs >= expiresAt - createdAt;
+
   return {
     async seal(account, token) {
       const key = symmetricKey(await keyOf(account));
-      const plain = Buffer.from(JSON.stringify(token));
+      const plain = Buffer.from(JSON.stringify({ ...token, madeBy: { process, atMs: clock.monotonicMs() } }));
       return SecretBytes.ofText(
         `${batchPrefix}${sealAead(key, random.bytes(nonceBytes), plain, contextOf(account)).toString("base64url")}`,
       );
@@ -93,7 +109,7 @@ export function createBatchTokens({ keyring, random }: { readonly keyring: Keyri
       const plain = openAead(symmetricKey(key), sealed, contextOf(account));
       if (plain === undefined) return undefined;
       const parsed = v.safeParse(BatchDocument, JSON.parse(plain.toString("utf8")));
-      return parsed.success ? { ...parsed.output, digest: sha256Hex(token.reveal()) } : undefined;
+      return parsed.success && !hasOutlived(parsed.output) ? { ...parsed.output, digest: sha256Hex(token.reveal()) } : undefined;
     },
   };
 }

@@ -14,7 +14,9 @@ import type { Caller } from "../../model/types";
 import type { Gate } from "../gate";
 import { byText } from "../sorted-page";
 import { refused } from "./token-creation";
-import type { StoredToken, TokenLedger } from "./token-ledger";
+import type { StoredToken } from "./token-document";
+import type { TokenLedger } from "./token-ledger";
+import { isWrapping, wrappedAnswerName } from "./wrapping";
 
 export interface CubbyholeOperations {
   /** The text of a JSON object; undefined when there is none. */
@@ -39,16 +41,24 @@ export function createCubbyhole(deps: {
 
   function own({ token, context }: Caller): StoredToken {
     if (token?.kind === "batch") throw refused("batch tokens have no cubbyhole");
-    const found = token === undefined ? undefined : ledger.live(token.digest, context.now);
-    if (found === undefined) throw refused("the token has no cubbyhole: this was its last use");
+    const found = token === undefined ? undefined : ledger.shown(token.digest, context.now);
+    if (found === undefined) throw refused("the token has ended");
     return found;
   }
 
-  async function contents({ digest }: StoredToken): Promise<Map<string, string>> {
+  async function contents(token: StoredToken): Promise<Map<string, string>> {
+    const { digest } = token;
+    if (isWrapping(token)) return wrapped(token);
     const body = await store.belonging(digest, name);
     if (body === undefined) return new Map();
     const entries: Record<string, string> = JSON.parse(Buffer.from(body.reveal()).toString("utf8"));
     return new Map(Object.entries(entries));
+  }
+
+  /** What older clients look for: of a wrapping token the answer that it stands for. */
+  async function wrapped({ digest }: StoredToken): Promise<Map<string, string>> {
+    const text = await store.belonging(digest, wrappedAnswerName);
+    return new Map(text === undefined ? [] : [["response", JSON.stringify({ response: Buffer.from(text.reveal()).toString("utf8") })]]);
   }
 
   /** Those of one token one after another: each of them writes the whole. */
@@ -60,13 +70,15 @@ export function createCubbyhole(deps: {
     try {
       await queue.inTurn(async () => {
         const token = own(caller);
+        if (isWrapping(token)) throw refused("a wrapping token keeps nothing but its answer");
         const present = await contents(token);
         alter(present);
         const text = JSON.stringify(Object.fromEntries(present));
         if (Buffer.byteLength(text) > mostBytes) throw new PosternError({ code: "too_large", what: "a cubbyhole", limitBytes: mostBytes });
         // It may have ended while its contents were read: nothing is kept for what is gone.
-        const { role, expiresAt } = own(caller);
-        const kept = { account: accountOf(role), digest, name, expiresAt };
+        const { role } = own(caller);
+        // It ends with its token, however long that is made to live.
+        const kept = { account: accountOf(role), digest, name, expiresAt: 0 };
         await store.write([
           present.size === 0 ? { step: "remove", digest, name } : { step: "put", ...kept, body: SecretBytes.ofText(text) },
         ]);

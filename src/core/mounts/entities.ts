@@ -9,7 +9,8 @@ import type { PathAccess } from "../../model/paths";
 import type { Caller, Instant } from "../../model/types";
 import type { Gate } from "../gate";
 import { uuidOf } from "./mount";
-import type { TokenLedger, TokenLogin } from "./token-ledger";
+import { identityOf, type TokenIdentity } from "./token-document";
+import type { TokenLedger } from "./token-ledger";
 import { entityNameOf } from "./tokens";
 
 export interface Entity {
@@ -18,11 +19,11 @@ export interface Entity {
   /** When the token was made that is shown: no earlier time is known. */
   readonly createdAt: Instant;
   readonly aliasId: string;
-  readonly login: Pick<TokenLogin, "alias" | "mountAccessor" | "mountPath" | "mountType">;
+  readonly known: Pick<TokenIdentity, "alias" | "mountAccessor" | "mountPath" | "mountType">;
 }
 
 export interface EntityOperations {
-  /** The caller's own, by its id or its name. Throws `not_found` for any other, and for a caller who never logged in. */
+  /** The caller's own, by its id or its name. Throws `not_found` for any other, and for a caller whom no mount knows. */
   show(caller: Caller, access: PathAccess, by: { readonly id: string } | { readonly name: string }): Promise<Entity>;
 }
 
@@ -30,13 +31,13 @@ export function createEntities({ gate, ledger }: { readonly gate: Gate; readonly
   return {
     show: (caller, access, by) =>
       gate.release(caller, { operation: "entity.show", access }, () => {
-        const token = ledger.live(caller.token?.digest ?? "", caller.context.now);
-        const login = token?.login;
-        const id = login?.entityId ?? "";
+        const token = ledger.shown(caller.token?.digest ?? "", caller.context.now);
+        const known = token === undefined ? undefined : identityOf(token);
+        const id = known?.entityId ?? "";
         const isOwn = "id" in by ? by.id === id : by.name === entityNameOf(id);
-        if (token === undefined || login === undefined || !isOwn) throw new PosternError({ code: "not_found", target: "an entity" });
+        if (token === undefined || known === undefined || !isOwn) throw new PosternError({ code: "not_found", target: "an entity" });
         const aliasId = uuidOf(sha256Hex(`postern alias ${id}`));
-        return { id, name: entityNameOf(id), createdAt: token.createdAt, aliasId, login };
+        return { id, name: entityNameOf(id), createdAt: token.createdAt, aliasId, known };
       }),
   };
 }

@@ -20,6 +20,7 @@ import type { IdentityKeys } from "./identity-keys";
 import { filledTemplate, templateProblem } from "./identity-template";
 import { isSignedByOneOf, signedBy } from "./key-ring";
 import type { Mounts } from "./mounts";
+import { identityOf } from "./token-document";
 import type { TokenLedger } from "./token-ledger";
 import { templateValues } from "./tokens";
 
@@ -59,7 +60,7 @@ export interface IdentityRolesDeps {
   readonly gate: Gate;
   readonly mounts: Mounts;
   readonly documents: Documents;
-  readonly ledger: Pick<TokenLedger, "live">;
+  readonly ledger: Pick<TokenLedger, "shown">;
   readonly random: Random;
   readonly keys: IdentityKeys;
   /** Of tokens for callers. */
@@ -108,12 +109,13 @@ export function createIdentityRoles(deps: IdentityRolesDeps): IdentityRoleOperat
       throw refused("key", `the key "${key}" does not list the client ID of the role "${name}" as an allowed client ID`);
     const iss = issuer();
     if (iss === undefined) throw refused("issuer", "there is no issuer yet, write identity/oidc/config");
-    const { login } = ledger.live(caller.token?.digest ?? "", now) ?? {};
-    if (login === undefined) throw refused("token", "no entity associated with the request's token");
+    const shown = ledger.shown(caller.token?.digest ?? "", now);
+    const identity = shown === undefined ? undefined : identityOf(shown);
+    if (identity === undefined) throw refused("token", "no entity associated with the request's token");
     const seconds = Math.floor(now / 1000);
     const ttlSeconds = Math.min(role.ttlSeconds, verificationSeconds);
-    const own = { iss, sub: login.entityId, aud: clientId, iat: seconds, exp: seconds + ttlSeconds, namespace: "root" };
-    const token = await signedBy(await keys.ring(key, now), { ...filledTemplate(template, templateValues({ login }), now), ...own });
+    const own = { iss, sub: identity.entityId, aud: clientId, iat: seconds, exp: seconds + ttlSeconds, namespace: "root" };
+    const token = await signedBy(await keys.ring(key, now), { ...filledTemplate(template, templateValues({ identity }), now), ...own });
     return { clientId, token, ttlSeconds };
   }
 

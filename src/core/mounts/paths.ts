@@ -1,5 +1,6 @@
 /** Binds what is done by path to what it needs. No logic of its own. */
 
+import { accountOf } from "../../model/ids";
 import type { AzureDefaults, AzureProofs, Clock, Keyring, Meter, Random, SignedTokens, Store } from "../../model/ports";
 import type { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, RequestContext } from "../../model/types";
@@ -41,6 +42,7 @@ export interface Paths extends PathOperations {
   tidy(): Promise<void>;
 }
 
+import type { StoredToken } from "./token-document";
 import { createTokenLedger } from "./token-ledger";
 import { createTokenManagement } from "./token-management";
 import type { IssuedToken } from "./token-operations";
@@ -75,8 +77,8 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   mounts.onBegin((graph, mount) => mount.type === keyed && assertNothingBelow(graph, mount.path, places));
   mounts.onEnd({ changes: (graph, mount) => (mount.type === keyed ? removalOfMount(graph, mount.path, places) : []) });
   const secretIds = createSecretIds(store.tokens);
-  const ledger = await createTokenLedger(store.tokens, clock.now(), secretIds.takes);
-  const tokens = createTokens({ projection, mounts, policies, ledger, store: store.tokens, keyring, random });
+  const ledger = await createTokenLedger(store.tokens, clock, secretIds.takes);
+  const tokens = createTokens({ projection, mounts, policies, ledger, store: store.tokens, keyring, random, clock });
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
   const logins = createMethodLogins({ projection, gate, mounts, tokens, meter });
   const note = createRefusalNotes({ gate, meter, clock }, "token.verify");
@@ -94,6 +96,25 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     }
   }
 
+  /** Of an account that is gone, or a method that was taken away while the login was on its way. */
+  function isLost(token: StoredToken): boolean {
+    const graph = projection.graph();
+    const account = accountOf(token.role);
+    if (!isSound(account)) return false;
+    if (graph.account(account) === undefined) return true;
+    return mounts.answersFor(graph, account) && !tokens.isOurs(graph, token);
+  }
+
+  /** Of an account that was tampered with nothing is known: neither that a token is good nor that it may be thrown away. */
+  function isSound(account: string): boolean {
+    try {
+      projection.assertSound(account);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   return {
     keeping: places.keeping,
     mounts,
@@ -101,20 +122,24 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     keyed: createKeyedSecrets({ projection, gate, store, places }),
     keyedMetadata: createKeyedMetadata({ projection, gate, places }),
     variables: createVariables({ projection, gate, mounts, secrets }),
-    tokens: { ...createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }), identify },
+    tokens: {
+      ...createTokenManagement({ projection, gate, mounts, policies, ledger, tokens, roles: tokenRoles }),
+      identify,
+      leave: tokens.leave,
+    },
     tokenRoles,
     approle: createAppRoleMethod({ ...method, secretIds, random }),
     azure: azureMethod,
     identityTokens,
     userpass: createUserpassMethod(method),
     jwt: createJwtMethod({ ...method, signedTokens }),
-    wrapping: createWrapping({ projection, mounts, gate, ledger, store: store.tokens, random, identify }),
+    wrapping: createWrapping({ projection, mounts, gate, ledger, tokens, store: store.tokens, random, identify }),
     cubbyhole: createCubbyhole({ gate, ledger, store: store.tokens }),
     entities: createEntities({ gate, ledger }),
     tools: createPathTools({ gate, random }),
     why: createPathWhy({ projection, mounts, policies, documents, ledger }),
     async tidy() {
-      while (await ledger.sweep(clock.now())) await nextTurn();
+      while (await ledger.sweep(clock.now(), isLost)) await nextTurn();
       await secretIds.tidy(clock.now());
       await store.tokens.tidy();
       await azureMethod.goOn();

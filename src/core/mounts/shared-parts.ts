@@ -5,7 +5,7 @@
  * quarter of a kilobyte. Only those parts are remembered that came lately, so equal parts may still be there twice: nothing may depend on their being one.
  */
 
-import type { StoredToken } from "./token-ledger";
+import type { StoredToken } from "./token-document";
 
 const maxRemembered = 4096;
 /** What is longer is rarely equal to anything, and would be remembered at its full length. */
@@ -29,7 +29,7 @@ export function createSharedParts(): (token: StoredToken) => StoredToken {
   }
 
   return (token) => {
-    const { parent, renewedAt, tokenRole, login } = token;
+    const { parent, renewedAt, tokenRole, login, identity } = token;
     // All at once, in one order: so the runtime lays every token out alike, without room to grow.
     const compact = {
       digest: token.digest,
@@ -50,7 +50,7 @@ export function createSharedParts(): (token: StoredToken) => StoredToken {
       isRenewable: token.isRenewable,
       boundCidrs: shared("p", token.boundCidrs),
     };
-    if (login !== undefined && parent === undefined && renewedAt === undefined && tokenRole === undefined)
+    if (login !== undefined && parent === undefined && renewedAt === undefined && tokenRole === undefined && identity === undefined)
       return { ...compact, login: shared("l", login) };
     return {
       ...compact,
@@ -58,6 +58,7 @@ export function createSharedParts(): (token: StoredToken) => StoredToken {
       ...(renewedAt === undefined ? {} : { renewedAt }),
       ...(tokenRole === undefined ? {} : { tokenRole: shared("t", tokenRole) }),
       ...(login === undefined ? {} : { login: shared("l", login) }),
+      ...(identity === undefined ? {} : { identity: shared("i", identity) }),
     };
   };
 }

@@ -45,13 +45,17 @@ export function creationOf(request: TokenRequest, parent: Parent, role: TokenRol
   if (request.noParent === true && role === undefined && request.isOrphanPath !== true && !parent.isTrusted)
     throw refused("root or sudo privileges required to create orphan token");
   if ((request.periodSeconds ?? 0) > 0 && !parent.isTrusted) throw refused("root or sudo privileges required to create periodic token");
-  const isEndless = policies.includes("root") && (request.ttlSeconds ?? 0) === 0;
+  const isEndless = policies.includes("root") && (request.ttlSeconds ?? 0) === 0 && (request.explicitMaxSeconds ?? 0) === 0;
   if (isEndless && parent.expiresAt !== 0) throw refused("expiring root tokens cannot create non-expiring root tokens");
   if ((request.entityAlias ?? "") !== "" && role === undefined)
     throw refused("'entity_alias' is only allowed in combination with token role");
+  if ((request.entityAlias ?? "") !== "" && !isAllowedAlias(request.entityAlias ?? "", role)) throw refused("invalid 'entity_alias' value");
   if (policies.includes("response-wrapping")) throw refused('cannot assign policy "response-wrapping"');
   return { kind, policies, isOrphan };
 }
+
+const isAllowedAlias = (alias: string, role: TokenRole | undefined): boolean =>
+  role?.allowedEntityAliases.some((glob) => globFits(glob.toLowerCase(), alias.toLowerCase())) === true;
 
 function kindOf({ kind = "" }: TokenRequest, role: TokenRole | undefined): "service" | "batch" {
   const fixed = role?.kind;
@@ -73,6 +77,8 @@ function assertOwnId(bytes: Uint8Array): void {
     if (id.startsWith(prefix)) throw refused(`custom token ID cannot have the '${prefix}' prefix`);
   }
   if (id.includes(".")) throw refused("custom token ID cannot have a '.' in the value");
+  // Another one could be made and never shown.
+  if (!/^[!-+\--~]{1,4096}$/.test(id)) throw refused("custom token ID must be of printable characters, without blanks and commas");
 }
 
 /** Which policies the new token gets: by its role, by the parent's own, or as asked. */

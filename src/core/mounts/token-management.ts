@@ -2,21 +2,22 @@
 
 import { PosternError } from "../../model/failures";
 import { accountOf, type RoleId } from "../../model/ids";
-import type { Caller } from "../../model/types";
+import type { Caller, Instant } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import type { Projection } from "../projection";
-import { byText } from "../sorted-page";
+import { byText, type Order, sortedPage } from "../sorted-page";
 import { leaseBounds, type Mount } from "./mount";
 import type { Mounts } from "./mounts";
 import type { PathPolicies } from "./path-policies";
 import { creationOf, refused } from "./token-creation";
-import type { StoredToken, TokenLedger } from "./token-ledger";
+import { identityOf, type StoredToken, type TokenIdentity } from "./token-document";
+import type { TokenLedger } from "./token-ledger";
 import { explicitMaxOf, lifetimeOf } from "./token-lifetimes";
 import { displayNameOf } from "./token-names";
 import type { IssuedToken, TokenOperations, TokenRef, TokenRequest, TokenView } from "./token-operations";
 import { idOf, type TokenRole, type TokenRoles } from "./token-roles";
-import { bareTokenRole, isBatch, type Tokens } from "./tokens";
+import { bareTokenRole, entityOf, isBatch, type Tokens } from "./tokens";
 
 export interface TokenManagementDeps {
   readonly projection: Projection;
@@ -39,53 +40,27 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
   /** The stored token that is meant; undefined for a batch token and for none. */
   function stored(caller: Caller, which: TokenRef): StoredToken | undefined {
     const { now } = caller.context;
-    if (which.by === "self") return ledger.live(caller.token?.digest ?? "", now);
-    if (which.by === "accessor") return ledger.byAccessor(which.accessor, now);
+    if (which.by === "self") return ledger.shown(caller.token?.digest ?? "", now);
+    if (which.by === "accessor") {
+      const found = ledger.byAccessor(which.accessor, now);
+      return found !== undefined && tokens.isOurs(projection.graph(), found) ? found : undefined;
+    }
     return tokens.find(which.token, now);
   }
 
-  function view(caller: Caller, which: TokenRef, presented: TokenView | undefined): TokenView | undefined {
+  function view(caller: Caller, which: TokenRef): TokenView | undefined {
     const { now } = caller.context;
     const found = stored(caller, which);
     if (found !== undefined) return tokens.view(found, now);
-    if (which.by === "token" && isBatch(which.token)) {
-      const batch = tokens.batch(which.token, now);
-      return batch === undefined ? undefined : tokens.batchView(batch, now);
-    }
-    return which.by === "self" ? presented : undefined;
-  }
-
-  /** Of a token with a last use that this request was, or a batch token: what the caller carries is all there is. */
-  function carried({ token, role, rights, issuedAt, expiresAt, context }: Caller): TokenView {
-    return {
-      digest: token?.digest ?? "",
-      accessor: token?.accessor ?? "",
-      kind: token?.kind ?? "service",
-      role,
-      policies: rights?.policies ?? [],
-      identityPolicies: [],
-      path: "",
-      meta: null,
-      displayName: "",
-      uses: 0,
-      usesLeft: 0,
-      isOrphan: true,
-      createdAt: issuedAt,
-      creationTtlSeconds: Math.max(0, Math.floor((expiresAt - issuedAt) / 1000)),
-      expiresAt,
-      ttlSeconds: Math.max(0, Math.floor((expiresAt - context.now) / 1000)),
-      explicitMaxSeconds: 0,
-      periodSeconds: 0,
-      isRenewable: false,
-      boundCidrs: [],
-      entityId: "",
-    };
+    if (which.by === "accessor" || which.token === undefined || !isBatch(which.token)) return undefined;
+    const batch = tokens.batch(which.token, now);
+    return batch === undefined ? undefined : tokens.batchView(batch, now);
   }
 
   async function create(caller: Caller, path: string, request: TokenRequest): Promise<IssuedToken> {
     const { now } = caller.context;
     const graph = projection.graph();
-    const parent = ledger.live(caller.token?.digest ?? "", now);
+    const parent = ledger.shown(caller.token?.digest ?? "", now);
     if (parent === undefined && caller.token?.kind !== "batch") throw refused("parent token lookup failed: no parent found");
     const role = request.roleName === undefined ? undefined : roles.find(graph, request.roleName);
     if (request.roleName !== undefined && role === undefined) throw refused(`unknown role ${request.roleName.slice(0, 128)}`);
@@ -102,8 +77,8 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
       role,
     );
     const bounds = leaseBounds(tokenMount(graph));
-    const isEndless = made.policies.includes("root") && (request.ttlSeconds ?? 0) === 0;
     const asked = smallestSet(request.explicitMaxSeconds, role?.explicitMaxSeconds);
+    const isEndless = made.policies.includes("root") && (request.ttlSeconds ?? 0) === 0 && asked === 0;
     const explicit = explicitMaxOf(asked, bounds);
     const periodSeconds = role !== undefined && role.periodSeconds > 0 ? role.periodSeconds : (request.periodSeconds ?? 0);
     const terms = {
@@ -128,10 +103,11 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
       expiresAt: isEndless ? 0 : now + seconds * 1000,
       boundCidrs: [...(role === undefined ? (parent?.boundCidrs ?? []) : role.boundCidrs)],
       ...(made.isOrphan || parent === undefined ? {} : { parent: parent.digest }),
+      ...identityFor(tokenMount(graph), request, made.isOrphan ? undefined : parent),
     };
     const issued =
       made.kind === "batch"
-        ? await tokens.keepBatch({ ...common, entityId: parent?.login?.entityId ?? "" })
+        ? await tokens.keepBatch({ ...common, entityId: common.identity?.entityId ?? "" })
         : await keepService(request, role, { ...common, explicitMaxSeconds: explicit.seconds, periodSeconds, parent });
     const missing = made.policies.filter((name) => !policies.exists(graph, name)).map((name) => `Policy "${name}" does not exist`);
     return { ...issued, warnings: [...explicit.warnings, ...warnings, ...missing] };
@@ -148,7 +124,6 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
     if (request.id !== undefined && tokens.find(request.id, common.createdAt) !== undefined)
       throw refused("cannot create a token with a duplicate ID");
     const uses = smallestSet(request.uses, role?.uses);
-    // The entity goes with the child, but not what its login proved: it is renewed as a token and not as a login.
     const isRenewable = (request.isRenewable ?? true) && role?.isRenewable !== false && common.expiresAt !== 0;
     return tokens.keep(
       {
@@ -183,10 +158,11 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
     if (isOwnBatch || (which.by === "token" && isBatch(which.token))) throw refused("batch tokens cannot be renewed");
     const token = stored(caller, which);
     if (token === undefined) throw refused(which.by === "accessor" ? "invalid accessor" : "token not found");
+    if (token.usesLeft < 0) throw refused("token not found");
     if (!token.isRenewable) throw refused("lease is not renewable");
     const { bounds, terms } = termsOf(projection.graph(), token, caller, wantedSeconds);
     const all = { ...terms, explicitMaxSeconds: token.explicitMaxSeconds };
-    const { seconds, warnings } = lifetimeOf(all, bounds, { issuedAt: token.createdAt, now });
+    const { seconds, warnings } = lifetimeOf(all, bounds, { issuedAt: now - ledger.ageMs(token, now), now });
     const renewed = { ...token, periodSeconds: terms.periodSeconds, expiresAt: now + seconds * 1000, renewedAt: now };
     await ledger.change(renewed);
     const shown = which.by === "token" ? { token: which.token } : {};
@@ -195,12 +171,13 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
 
   return {
     identify: tokens.identify,
+    leave: tokens.leave,
     create: (caller, access, request) =>
       gate.change(caller, { operation: "token.create", access }, () => create(caller, access.path, request)),
 
     lookUp: (caller, access, which) =>
       gate.release(caller, { operation: "token.look_up", access }, () => {
-        const found = view(caller, which, carried(caller));
+        const found = view(caller, which);
         if (found !== undefined) return found;
         if (which.by === "accessor") throw refused("invalid accessor");
         throw new PosternError({ code: "forbidden", because: "token_unknown", says: "bad token" });
@@ -219,9 +196,7 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
       }),
 
     accessors: (caller, access) =>
-      gate.release(caller, { operation: "token.accessors", access }, () =>
-        [...ledger.all(caller.context.now)].map(({ accessor }) => accessor).sort(byText),
-      ),
+      gate.release(caller, { operation: "token.accessors", access }, (graph) => accessorsIn(graph, caller.context.now)),
 
     capabilities: (caller, access, which, paths) =>
       gate.release(caller, { operation: "token.capabilities", access }, (graph) => {
@@ -237,6 +212,11 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
       ),
   };
 
+  async function accessorsIn(graph: Graph, now: Instant): Promise<readonly string[]> {
+    const found = sortedPage(ledger.all(now), { order: byAccessor, isWanted: (token) => tokens.isOurs(graph, token) });
+    return (await found).items.map(({ accessor }) => accessor);
+  }
+
   function rightsOfOther(graph: Graph, caller: Caller, which: TokenRef): Caller["rights"] {
     const token = stored(caller, which);
     if (token !== undefined) return tokens.rights(graph, token);
@@ -244,6 +224,28 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
     return batch === undefined ? undefined : tokens.rights(graph, batch);
   }
 }
+
+/**
+ * Whom a new token is known as: what its role lets its maker say, or else its parent's. What the parent's login proved does not go with it: it is renewed as a
+ * token and not as a login.
+ */
+function identityFor(
+  mount: Mount,
+  { entityAlias = "" }: TokenRequest,
+  parent: StoredToken | undefined,
+): { readonly identity?: TokenIdentity } {
+  if (entityAlias !== "") {
+    const name = entityAlias.toLowerCase();
+    const { accessor: mountAccessor, path: mountPath, type: mountType } = mount;
+    return { identity: { mountAccessor, mountPath, mountType, alias: { name, metadata: {} }, entityId: entityOf(mount, name) } };
+  }
+  const known = parent === undefined ? undefined : identityOf(parent);
+  if (known === undefined) return {};
+  const { mountAccessor, mountPath, mountType, alias, entityId } = known;
+  return { identity: { mountAccessor, mountPath, mountType, alias, entityId } };
+}
+
+const byAccessor: Order<StoredToken> = (left, right) => byText(left.accessor, right.accessor);
 
 /** The role of the graph that a new token is: its token role's, its parent's, and never the administrator's unless it is root. */
 function graphRoleOf(caller: Caller, policies: readonly string[], roleName: string | undefined, parent: StoredToken | undefined): RoleId {

@@ -46,7 +46,7 @@ export interface TokenView {
 
 /** Which token is meant: the one that asks, another one that is shown, or the one of an accessor. */
 export type TokenRef =
-  | { readonly by: "self" }
+  | { readonly by: "self" /** Of a batch token, which is kept nowhere, all that can be told is in here. */; readonly token?: SecretBytes }
   | { readonly by: "token"; readonly token: SecretBytes }
   | { readonly by: "accessor"; readonly accessor: string };
 
@@ -78,6 +78,8 @@ export interface TokenOperations {
    * `address`). A promise only where a use must be written down.
    */
   identify(token: SecretBytes | undefined, context: RequestContext): Caller | Promise<Caller>;
+  /** To be called when all is done that a caller came for: a token whose last use it was goes then, with what it kept. Throws nothing. */
+  leave(caller: Caller): Promise<void>;
   create(caller: Caller, access: PathAccess, request: TokenRequest): Promise<IssuedToken>;
   /** Throws `unauthenticated` (says `bad token`), `malformed` (says `invalid accessor`). */
   lookUp(caller: Caller, access: PathAccess, which: TokenRef): Promise<TokenView>;

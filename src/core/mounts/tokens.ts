@@ -8,7 +8,7 @@
 import { sha256Hex } from "../../crypto/digest";
 import { PosternError } from "../../model/failures";
 import { type AccountName, accountOf, makeId, type RoleId } from "../../model/ids";
-import type { Keyring, Random, TokenStore } from "../../model/ports";
+import type { Clock, Keyring, Random, TokenStore } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Caller, Instant, RequestContext } from "../../model/types";
 import { administratorOf } from "../administrator";
@@ -21,7 +21,8 @@ import { leaseBounds, type Mount, uuidOf } from "./mount";
 import type { Mounts } from "./mounts";
 import type { PathPolicies } from "./path-policies";
 import type { TemplateValues } from "./policy-templates";
-import type { StoredToken, TokenLedger, TokenLogin } from "./token-ledger";
+import { identityOf, type StoredToken, type TokenLogin } from "./token-document";
+import type { TokenLedger } from "./token-ledger";
 import { explicitMaxOf, lifetimeOf } from "./token-lifetimes";
 import { batchPrefix, canonicalPolicies, displayNameOf, newAccessor, newTokenText } from "./token-names";
 import type { IssuedToken, TokenView } from "./token-operations";
@@ -58,8 +59,12 @@ export interface Tokens {
   /** A new token that no login made, as it is to be kept but for its name. */
   keep(token: NewToken, text?: SecretBytes): Promise<IssuedToken>;
   keepBatch(token: BatchToken): Promise<IssuedToken>;
-  /** Undefined for a token that is none, or no longer. */
+  /** Undefined for a token that is none, or no longer, or that is another account's. */
   find(token: SecretBytes, now: Instant): StoredToken | undefined;
+  /** Whether it is one of the account behind the paths, as that account now is, and of a login whose method is still there. */
+  isOurs(graph: Graph, token: StoredToken): boolean;
+  /** To be told when what a caller came for is done: nothing is left then of a token whose last use it was. */
+  leave(caller: Caller): Promise<void>;
   batch(token: SecretBytes, now: Instant): (BatchToken & { readonly digest: string }) | undefined;
   view(token: StoredToken, now: Instant): TokenView;
   batchView(token: BatchToken & { readonly digest: string }, now: Instant): TokenView;
@@ -77,6 +82,7 @@ export interface TokensDeps {
   readonly store: Pick<TokenStore, "digest">;
   readonly keyring: Keyring;
   readonly random: Random;
+  readonly clock: Pick<Clock, "monotonicMs">;
 }
 
 const maxTokenBytes = 4096;
@@ -107,15 +113,27 @@ export function createTokens(deps: TokensDeps): Tokens {
     return rights;
   }
 
+  /** An account that was made again under the same name is another one. */
+  const isOfAccount = (graph: Graph, role: RoleId, createdAt: Instant): boolean =>
+    mounts.account(graph) === accountOf(role) && (graph.account(accountOf(role))?.createdAt ?? 0) <= createdAt;
+
+  /** A login that was on its way when its method was taken away counts no more than those before it. */
+  const isOfMount = (graph: Graph, { mountPath, mountAccessor }: Pick<TokenLogin, "mountPath" | "mountAccessor">): boolean =>
+    mounts.find(graph, mountPath)?.accessor === mountAccessor;
+
+  const isOurs = (graph: Graph, { role, createdAt, login }: StoredToken): boolean =>
+    isOfAccount(graph, role, createdAt) && (login === undefined || isOfMount(graph, login));
+
   /** What holds of every token at every use, whoever keeps it. */
   function assertUsable(
     graph: Graph,
-    { role, createdAt, boundCidrs, policies: own, expiresAt }: Identified,
+    { role, createdAt, boundCidrs, policies: own, expiresAt, login }: Identified,
     context: RequestContext,
   ): void {
     const account = accountOf(role);
     projection.assertSound(account);
-    if (mounts.account(graph) !== account || (graph.account(account)?.createdAt ?? 0) > createdAt) throw unknown();
+    if (!isOfAccount(graph, role, createdAt)) throw unknown();
+    if (login !== undefined && !isOfMount(graph, login)) throw unknown("token_mount_gone");
     const present = graph.role(role);
     // A role made again under the same name is another one.
     if (present !== undefined && Math.floor(present.createdAt / 1000) > Math.floor(createdAt / 1000))
@@ -148,18 +166,20 @@ export function createTokens(deps: TokensDeps): Tokens {
   }
 
   function find(token: SecretBytes, now: Instant): StoredToken | undefined {
-    return token.byteLength > maxTokenBytes ? undefined : ledger.live(store.digest(token), now);
+    const found = token.byteLength > maxTokenBytes ? undefined : ledger.live(store.digest(token), now);
+    return found !== undefined && isOurs(projection.graph(), found) ? found : undefined;
   }
 
   function view(token: StoredToken, now: Instant): TokenView {
     const graph = projection.graph();
-    const { login, ...plain } = token;
+    const { login: _, identity: __, ...plain } = token;
     return {
       ...plain,
       kind: "service",
       identityPolicies: identityPolicies(graph, token.role, token.policies),
-      ttlSeconds: token.expiresAt === 0 ? 0 : Math.max(0, Math.floor((token.expiresAt - now) / 1000)),
-      entityId: login?.entityId ?? "",
+      usesLeft: Math.max(0, token.usesLeft),
+      ttlSeconds: token.expiresAt === 0 ? 0 : Math.floor(ledger.leftMs(token, now) / 1000),
+      entityId: identityOf(token)?.entityId ?? "",
     };
   }
 
@@ -192,6 +212,12 @@ export function createTokens(deps: TokensDeps): Tokens {
 
   return {
     find,
+    isOurs,
+    async leave({ token }) {
+      if (token?.isLastUse !== true) return;
+      // It was counted before anything was done with it, and nobody finds it any more: its row goes now or when the store is opened again.
+      await ledger.finish(token.digest).catch(() => undefined);
+    },
     batch,
     view,
     batchView,
@@ -210,11 +236,12 @@ export function createTokens(deps: TokensDeps): Tokens {
         assertUsable(graph, found, context);
         return callerOf(graph, found, context, { digest: found.digest, accessor: "", kind: "batch" });
       }
-      const found = find(token, context.now);
+      const found = token.byteLength > maxTokenBytes ? undefined : ledger.live(store.digest(token), context.now);
       if (found === undefined) throw unknown();
       assertUsable(graph, found, context);
       const caller = callerOf(graph, found, context, { digest: found.digest, accessor: found.accessor, kind: "service" });
-      return found.uses === 0 ? caller : ledger.use(found).then(() => caller);
+      if (found.uses === 0) return caller;
+      return ledger.use(found).then((isLast) => (isLast && caller.token !== undefined ? lastUse(caller, caller.token) : caller));
     },
 
     async issue(grant, context) {
@@ -276,13 +303,14 @@ export function createTokens(deps: TokensDeps): Tokens {
 type Identified = Pick<StoredToken, "role" | "policies" | "createdAt" | "expiresAt" | "boundCidrs"> & KnownCaller;
 
 /** How a mount knows whoever logged in; of a batch token what that token bears. */
-type KnownCaller = Partial<Pick<StoredToken, "login">> & Partial<Pick<BatchToken, "entityId" | "alias" | "mountAccessor">>;
+type KnownCaller = Partial<Pick<StoredToken, "login" | "identity">> & Partial<Pick<BatchToken, "entityId" | "alias" | "mountAccessor">>;
 
 /** What is known of a caller, for placeholders. */
-export function templateValues({ login, entityId, alias, mountAccessor }: KnownCaller): TemplateValues {
-  const id = login?.entityId ?? entityId ?? "";
-  const known = login?.alias ?? alias;
-  const accessor = login?.mountAccessor ?? mountAccessor;
+export function templateValues({ login, identity, entityId, alias, mountAccessor }: KnownCaller): TemplateValues {
+  const given = login ?? identity;
+  const id = given?.entityId ?? entityId ?? "";
+  const known = given?.alias ?? alias;
+  const accessor = given?.mountAccessor ?? mountAccessor;
   const aliases = known === undefined || accessor === undefined ? {} : { [accessor]: { id, ...known } };
   // Metadata differ from login to login of the same entity.
   return {
@@ -320,6 +348,8 @@ export function rootToken(account: AccountName, now: Instant, ttlSeconds: number
     boundCidrs: [],
   };
 }
+
+const lastUse = (caller: Caller, token: NonNullable<Caller["token"]>): Caller => ({ ...caller, token: { ...token, isLastUse: true } });
 
 function unknown(because = "token_unknown"): PosternError {
   return new PosternError({ code: "unauthenticated", because });

@@ -14,9 +14,10 @@ import type { Caller, Instant, RequestContext } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Projection } from "../projection";
 import type { Mounts } from "./mounts";
-import { type NewStoredToken, recordOf, type StoredToken, type TokenLedger } from "./token-ledger";
+import { type NewStoredToken, recordOf, type StoredToken } from "./token-document";
+import type { TokenLedger } from "./token-ledger";
 import { newAccessor, newTokenText } from "./token-names";
-import { bareTokenRole } from "./tokens";
+import { bareTokenRole, type Tokens } from "./tokens";
 
 /** An answer that is to be kept. */
 export interface WrappedAnswer {
@@ -47,7 +48,7 @@ export interface Unwrapping {
 }
 
 export interface WrappingOperations {
-  /** Throws `malformed` for a time that is too long. */
+  /** For no longer than anything lives that is not renewed, however long was asked for: what is told says for how long. */
   wrap(answer: WrappedAnswer, caller: Caller | undefined, context: RequestContext): Promise<Wrapped>;
   /** The text, once: whatever comes second is `malformed`, like what was never there. The bearer needs no right but the token itself. */
   unwrap(which: Unwrapping, context: RequestContext): Promise<SecretBytes>;
@@ -62,18 +63,20 @@ export interface WrappingDeps {
   readonly mounts: Mounts;
   readonly gate: Gate;
   readonly ledger: TokenLedger;
+  readonly tokens: Pick<Tokens, "find" | "leave">;
   readonly store: TokenStore;
   readonly random: Random;
   readonly identify: (token: SecretBytes | undefined, context: RequestContext) => Caller | Promise<Caller>;
 }
 
-const belonging = "wrapped";
+/** What an answer is kept as, beside the token that stands for it. */
+export const wrappedAnswerName = "wrapped";
 const policy = "response-wrapping";
 const accessorName = "wrapped_accessor";
 /** As long as anything lives that is not renewed. */
 const longestSeconds = 2_764_800;
 
-export function createWrapping({ projection, mounts, gate, ledger, store, random, identify }: WrappingDeps): WrappingOperations {
+export function createWrapping({ projection, mounts, gate, ledger, tokens, store, random, identify }: WrappingDeps): WrappingOperations {
   /** The token for an answer, and what keeps both. */
   function made(answer: Omit<WrappedAnswer, "text">, now: Instant): NewStoredToken & { readonly accessor: string } {
     const { creationPath, ttlSeconds, wrappedAccessor } = answer;
@@ -102,12 +105,12 @@ export function createWrapping({ projection, mounts, gate, ledger, store, random
     const token = SecretBytes.ofText(newTokenText(random));
     const kept: StoredToken = { ...made(rest, now), digest: store.digest(token) };
     const { account, digest, expiresAt } = recordOf(kept);
-    await ledger.put(kept, [...before, { step: "put", account, digest, expiresAt, name: belonging, body: text }]);
+    await ledger.put(kept, [...before, { step: "put", account, digest, expiresAt, name: wrappedAnswerName, body: text }]);
     return { ...rest, token, accessor: kept.accessor, createdAt: now };
   }
 
   function find(token: SecretBytes | undefined, now: Instant): StoredToken {
-    const found = token === undefined ? undefined : ledger.live(store.digest(token), now);
+    const found = token === undefined ? undefined : tokens.find(token, now);
     if (found === undefined || !isWrapping(found)) throw invalid();
     return found;
   }
@@ -116,7 +119,7 @@ export function createWrapping({ projection, mounts, gate, ledger, store, random
   async function take(token: SecretBytes | undefined, now: Instant): Promise<{ readonly found: StoredToken; readonly text: SecretBytes }> {
     const found = find(token, now);
     ledger.take(found.digest);
-    const text = await store.belonging(found.digest, belonging);
+    const text = await store.belonging(found.digest, wrappedAnswerName);
     if (text === undefined) throw invalid();
     return { found, text };
   }
@@ -133,7 +136,14 @@ export function createWrapping({ projection, mounts, gate, ledger, store, random
   ): Promise<Result> {
     const isOwn = named === undefined || (shown !== undefined && store.digest(named) === store.digest(shown));
     if (isOwn && shown === undefined) throw new PosternError({ code: "unauthenticated", because: "token_missing" });
-    if (!isOwn) return gate.change(await identify(shown, context), { operation, access }, () => act(named));
+    if (!isOwn) {
+      const caller = await identify(shown, context);
+      try {
+        return await gate.change(caller, { operation, access }, () => act(named));
+      } finally {
+        await tokens.leave(caller);
+      }
+    }
     const about = { operation, path: access.path, account: mounts.account(projection.graph()) };
     try {
       const result = await act(shown);
@@ -146,11 +156,10 @@ export function createWrapping({ projection, mounts, gate, ledger, store, random
 
   return {
     async wrap(answer, caller, context) {
-      if (answer.ttlSeconds > longestSeconds) throw tooLong();
       const account = mounts.account(projection.graph());
       const role = caller === undefined ? {} : { role: caller.role };
       await gate.accept(context, { operation: "answer.wrap", path: answer.creationPath, account, ...role });
-      return keep(answer, context.now);
+      return keep({ ...answer, ttlSeconds: Math.min(answer.ttlSeconds, longestSeconds) }, context.now);
     },
 
     unwrap: (which, context) =>
@@ -185,9 +194,4 @@ export const isWrapping = ({ policies }: Pick<StoredToken, "policies">): boolean
 function invalid(): PosternError {
   const says = "wrapping token is not valid or does not exist";
   return new PosternError({ code: "malformed", where: "token", expected: says, kind: "argument", because: "wrapping_token_unknown", says });
-}
-
-function tooLong(): PosternError {
-  const says = "error parsing X-Vault-Wrap-TTL header: expected at most 768h";
-  return new PosternError({ code: "malformed", where: "X-Vault-Wrap-TTL", expected: "at most 768h", kind: "argument", says });
 }

@@ -24,7 +24,7 @@ async function show(call: Call, by: { readonly id: string } | { readonly name: s
   return { data: shapeOf(await call.broker.paths.entities.show(call.caller(), call.access(), by)) };
 }
 
-function shapeOf({ id, name, createdAt, aliasId, login }: Entity): object {
+function shapeOf({ id, name, createdAt, aliasId, known }: Entity): object {
   const time = isoNanos(createdAt);
   const alias = {
     canonical_id: id,
@@ -34,11 +34,11 @@ function shapeOf({ id, name, createdAt, aliasId, login }: Entity): object {
     last_update_time: time,
     local: false,
     merged_from_canonical_ids: null,
-    metadata: login.alias.metadata,
-    mount_accessor: login.mountAccessor,
-    mount_path: `${login.mountPath}/`,
-    mount_type: login.mountType,
-    name: login.alias.name,
+    metadata: known.alias.metadata,
+    mount_accessor: known.mountAccessor,
+    mount_path: `${known.mountPath}/`,
+    mount_type: known.mountType,
+    name: known.alias.name,
   };
   return {
     aliases: [alias],

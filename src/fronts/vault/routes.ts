@@ -42,6 +42,22 @@ async function answer(exchange: Exchange, broker: Broker, settings: FrontSetting
   const isOpen = holds(found.route?.open, exchange.action);
   const identified = isOpen ? undefined : broker.paths.tokens.identify(exchange.token, exchange.context);
   const caller = identified instanceof Promise ? await identified : identified;
+  if (caller?.token?.isLastUse !== true) return answerTo(caller, exchange, found, broker, settings);
+  try {
+    return await answerTo(caller, exchange, found, broker, settings);
+  } finally {
+    await broker.paths.tokens.leave(caller);
+  }
+}
+
+async function answerTo(
+  caller: Caller | undefined,
+  exchange: Exchange,
+  found: Found,
+  broker: Broker,
+  settings: FrontSettings,
+): Promise<Response> {
+  const isOpen = holds(found.route?.open, exchange.action);
   const call = callOf(exchange, { broker, settings, ...found }, caller);
   const handler = handlerOf(exchange, found.route);
   if (handler === undefined && isOpen) throw new PosternError({ code: "unsupported", what: exchange.action, kind: "method" });
@@ -108,7 +124,13 @@ function callOf(
       if (caller === undefined) throw new PosternError({ code: "internal", what: "a caller where none is needed" });
       return caller;
     },
-    callerIfAny: async () => (exchange.token === undefined ? undefined : broker.paths.tokens.identify(exchange.token, exchange.context)),
+    async callerIfAny() {
+      if (exchange.token === undefined) return undefined;
+      const guest = await broker.paths.tokens.identify(exchange.token, exchange.context);
+      // What it asks for of the token's own it has by now.
+      await broker.paths.tokens.leave(guest);
+      return guest;
+    },
     access: (body) => ({
       path,
       action: exchange.action,

@@ -67,6 +67,8 @@ function requestOf(fields: Fields): TokenRequest {
 
 const self = (): TokenRef => ({ by: "self" });
 
+const asker = ({ token: shown }: Call): TokenRef => (shown === undefined ? self() : { by: "self", token: shown });
+
 /** The one in the body, or the one that asks. */
 function tokenOrSelf(fields: Fields): TokenRef {
   const text = fields.text("token") ?? "";
@@ -80,13 +82,14 @@ function byAccessor(fields: Fields): TokenRef {
 }
 
 async function lookUpSelf(call: Call): Promise<Answer> {
-  const view = await call.broker.paths.tokens.lookUp(call.caller(), call.access(), self());
+  const view = await call.broker.paths.tokens.lookUp(call.caller(), call.access(), asker(call));
   return { data: lookUpShape(view, call.token === undefined ? "" : revealed(call.token)) };
 }
 
 async function lookUp(call: Call): Promise<Answer> {
   const body = await call.body();
-  const which = tokenOrSelf(fieldsOf(body));
+  const named = tokenOrSelf(fieldsOf(body));
+  const which = named.by === "self" ? asker(call) : named;
   const view = await call.broker.paths.tokens.lookUp(call.caller(), call.access(body), which);
   const shown = which.by === "token" ? which.token : call.token;
   return { data: lookUpShape(view, shown === undefined ? "" : revealed(shown)) };

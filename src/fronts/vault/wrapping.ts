@@ -5,6 +5,7 @@
  */
 
 import type { Broker, Wrapped } from "../../core/broker";
+import { durationText } from "../../model/durations";
 import { isObjectText } from "../../model/json-text";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Caller } from "../../model/types";
@@ -44,7 +45,13 @@ export async function wrappedAnswer(
     caller,
     context,
   );
-  return { wrapInfo: wrapInfoOf(wrapped) };
+  return { wrapInfo: wrapInfoOf(wrapped), ...cappedWarning(wrapSeconds, wrapped) };
+}
+
+function cappedWarning(asked: number, { ttlSeconds }: Wrapped): Pick<Answer, "warnings"> {
+  if (asked <= ttlSeconds) return {};
+  const [wanted, most] = [asked, ttlSeconds].map(durationText);
+  return { warnings: [`TTL of "${wanted}" exceeded the effective max_ttl of "${most}"; TTL value is capped accordingly`] };
 }
 
 /** Of a token, or of a secret id: so that who hands the wrapping on can end what is in it. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createSharedParts } from "../../../../src/core/mounts/shared-parts";
-import type { StoredToken } from "../../../../src/core/mounts/token-ledger";
+import type { StoredToken } from "../../../../src/core/mounts/token-document";
 import { parseRoleId } from "../../../../src/model/ids";
 
 const login = () => ({
@@ -42,6 +42,10 @@ describe("the parts that tokens share", () => {
     ["that another made", token("b", { parent: "a", isOrphan: false })],
     ["that was renewed, by a role for tokens", token("c", { renewedAt: 5, tokenRole: "ci" })],
     ["of no login", bare],
+    [
+      "that is who its parent is",
+      { ...bare, identity: { mountAccessor: "a", mountPath: "b", mountType: "c", alias: login().alias, entityId: "e1" } },
+    ],
     [
       "with names that objects have of their own",
       token("d", {
