@@ -34,6 +34,8 @@ export function createSignedTokens({ issuers }: { readonly issuers: Issuers }): 
 
     problem(keys) {
       if (keys.from === "pem") {
+        // More would never be tried, and nobody would be told why their token does not count.
+        if (keys.texts.length > mostCandidates) return `at most ${mostCandidates} public keys`;
         const bad = keys.texts.findIndex((text) => keyOf(text) === undefined);
         return bad < 0 ? undefined : `error parsing public key ${bad + 1}: no RSA or EC public key in PEM`;
       }

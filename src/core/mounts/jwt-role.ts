@@ -46,6 +46,8 @@ export interface JwtRoleChange {
 }
 
 const mostMappings = 64;
+/** A tolerance of more than a day is none that anybody's clock needs: a number of milliseconds, say. */
+const longestLeewaySeconds = 86_400;
 
 /** The role after a change. Throws `malformed` with the sentence that clients know. */
 export function changedJwtRole(before: JwtRole | undefined, change: JwtRoleChange): JwtRole {
@@ -67,6 +69,7 @@ export function changedJwtRole(before: JwtRole | undefined, change: JwtRoleChang
   };
   if (after.userClaim === "") throw argument("user_claim", "a user claim must be defined on the role");
   assertMappings(after.mappings);
+  assertLeeways(after);
   if (after.globs && Object.values(after.boundClaims).some((values) => values.some((value) => typeof value !== "string")))
     throw argument("bound_claims", "claim is not a string or list: globs are of texts");
   const isBound = after.boundAudiences.length + after.token.boundCidrs.length + Object.keys(after.boundClaims).length > 0;
@@ -104,6 +107,12 @@ function boundClaimsOf(claims: Readonly<Record<string, unknown>>): JwtRole["boun
 
 const isBoundClaim = (value: unknown): value is BoundClaim =>
   (typeof value === "string" && value !== "") || typeof value === "number" || typeof value === "boolean";
+
+function assertLeeways({ clockSkewSeconds, expirationSeconds, notBeforeSeconds }: ClaimRules): void {
+  const leeways = { clock_skew_leeway: clockSkewSeconds, expiration_leeway: expirationSeconds, not_before_leeway: notBeforeSeconds };
+  for (const [name, seconds] of Object.entries(leeways))
+    if (seconds > longestLeewaySeconds) throw argument(name, `'${name}' cannot be more than ${longestLeewaySeconds} seconds`);
+}
 
 function assertMappings(mappings: Readonly<Record<string, string>>): void {
   const targets = Object.values(mappings);

@@ -71,6 +71,8 @@ const wrong = "invalid username or password";
 const longestPassword = 4096;
 /** A hash takes 19 MiB; whoever comes when so many are being made waits for a turn. */
 const hashesAtOnce = 8;
+/** Some seconds of hashes. More would only hold on to connections and have all of them time out. */
+const mostWaiting = 256;
 
 export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
   const { projection, gate, mounts, tokens, logins } = deps;
@@ -78,7 +80,7 @@ export function createUserpassMethod(deps: UserpassDeps): UserpassOperations {
   const shared = createRoleOperations(deps, mountType, users);
   const { demand } = shared;
   const lockouts = createLockouts();
-  const inTurn = createTurns(hashesAtOnce);
+  const inTurn = createTurns(hashesAtOnce, mostWaiting);
 
   tokens.onRenewal(mountType, (graph, { mountPath, roleName }) => {
     const mount = mounts.find(graph, mountPath);

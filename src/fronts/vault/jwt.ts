@@ -109,6 +109,7 @@ function configShape(config: JwtConfig): object {
 }
 
 function changeOf(fields: Fields): JwtRoleChange {
+  assertNoBrowser(fields);
   return {
     ...onlySet({
       roleType: fields.text("role_type"),
@@ -126,6 +127,13 @@ function changeOf(fields: Fields): JwtRoleChange {
     }),
     token: tokenFieldsOf(fields),
   };
+}
+
+/** A role with what sign-in by browser takes is not to be told that this is missing. */
+function assertNoBrowser(fields: Fields): void {
+  if (fields.text("role_type") === "jwt" || (fields.list("allowed_redirect_uris") ?? []).length === 0) return;
+  const says = "roles of the type 'oidc' are for sign-in by browser, which is not served; set 'role_type' to 'jwt'";
+  throw new PosternError({ code: "malformed", where: "role_type", expected: "jwt", kind: "argument", says });
 }
 
 function roleShape(role: JwtRole): object {

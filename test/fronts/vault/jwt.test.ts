@@ -80,6 +80,7 @@ describe("the configuration of the method jwt", () => {
       { jwks_url: "https://a.example/k", oidc_discovery_url: entra },
       "exactly one of 'jwt_validation_pubkeys', 'jwks_url' or 'oidc_discovery_url' must be set",
     ],
+    ["more keys than are tried", { jwt_validation_pubkeys: Array.from({ length: 17 }, () => pem(0)) }, "at most 16 public keys"],
     ["keys that are none", { jwt_validation_pubkeys: "hello" }, "error parsing public key 1: no RSA or EC public key in PEM"],
     ["the algorithm none", { oidc_discovery_url: entra, jwt_supported_algs: "none" }, 'unsupported signing algorithm "none"'],
     ["a shared secret", { oidc_discovery_url: entra, jwt_supported_algs: ["HS256"] }, 'unsupported signing algorithm "HS256"'],
@@ -118,6 +119,21 @@ describe("roles of the method jwt", () => {
     ],
     ["without a user's claim", { bound_subject: "x" }, "a user claim must be defined on the role"],
     ["that anybody's token would do for", { user_claim: "sub" }, "must have at least one bound constraint when creating/updating a role"],
+    [
+      "of sign-in by browser",
+      { role_type: "oidc", user_claim: "sub", allowed_redirect_uris: ["https://app.example/cb"] },
+      "roles of the type 'oidc' are for sign-in by browser, which is not served; set 'role_type' to 'jwt'",
+    ],
+    [
+      "with a tolerance in milliseconds",
+      { user_claim: "sub", bound_subject: "x", clock_skew_leeway: 90_000 },
+      "'clock_skew_leeway' cannot be more than 86400 seconds",
+    ],
+    [
+      "with a tolerance of years",
+      { user_claim: "sub", bound_subject: "x", expiration_leeway: "87600h" },
+      "'expiration_leeway' cannot be more than 86400 seconds",
+    ],
     ["with an empty list of values", { user_claim: "sub", bound_claims: { a: [] } }, "claim is not a string or list: a"],
     ["with values that are objects", { user_claim: "sub", bound_claims: { a: { b: 1 } } }, "claim is not a string or list: a"],
     [
@@ -327,6 +343,22 @@ describe("a login by any issuer's token", () => {
     expect(await login(job("shopping/till"), "")).toMatchObject(
       refused('error validating claims: claim "/project/path" does not match any associated bound claim values'),
     );
+  });
+
+  test.each<[unknown, number]>([
+    [[resource, "other"], 200],
+    [["other", resource], 200],
+    [[], 400],
+    [["other"], 400],
+    [[[resource]], 400],
+    [[resource, 7], 400],
+    [{ [resource]: true }, 400],
+    [`${resource} other`, 400],
+    [resource.slice(0, -1), 400],
+    [resource.toUpperCase(), 400],
+  ])("with the audience %j is answered with %d", async (aud, status) => {
+    await bridge();
+    expect((await login(signToken(claims({ aud })))).status).toBe(status);
   });
 
   test("does not take a token with an audience for a role that binds none", async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createTurns } from "../../../src/model/turns";
+import { failureOfWork } from "../../support/failing";
 
 test("no more run at once than may, all get their turn in order, and a failure frees its place", async () => {
   const turns = createTurns(3);
@@ -19,5 +20,16 @@ test("no more run at once than may, all get their turn in order, and a failure f
   expect(most).toBe(3);
   expect(order).toEqual(Array.from({ length: 20 }, (_, at) => at));
   expect(all.filter(({ status }) => status === "rejected").length).toBe(5);
+  expect(await turns(async () => "later")).toBe("later");
+});
+
+test("whoever comes when as many wait as may is sent away, and those who wait are none the worse", async () => {
+  const turns = createTurns(1, 2);
+  const held = Promise.withResolvers<string>();
+  const first = turns(() => held.promise);
+  const waiting = [turns(async () => "second"), turns(async () => "third")];
+  expect(await failureOfWork(turns(async () => "fourth"))).toMatchObject({ code: "throttled", retryAfterSeconds: 1 });
+  held.resolve("first");
+  expect(await Promise.all([first, ...waiting])).toEqual(["first", "second", "third"]);
   expect(await turns(async () => "later")).toBe("later");
 });
