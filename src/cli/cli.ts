@@ -25,6 +25,7 @@ import { sealCommand } from "./commands/seal";
 import { selfTest } from "./commands/self-test";
 import { serverCommand } from "./commands/server";
 import { statusCommand } from "./commands/status";
+import { tokenCommand } from "./commands/token";
 import { variableCommand } from "./commands/variable";
 import { vaultCommand } from "./commands/vault";
 import { waitCommand } from "./commands/wait";
@@ -51,6 +52,7 @@ const table: readonly ((cli: Cli) => Command)[] = [
   statusCommand,
   roleCommand,
   vaultCommand,
+  tokenCommand,
   policyCommand,
   variableCommand,
   exportCommand,

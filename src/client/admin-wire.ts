@@ -21,6 +21,8 @@ export type OutputOf<Operation extends AdminOperation> = v.InferOutput<Operation
 /** A refusal as the operator hears it. */
 export type AdminFailure = v.InferOutput<typeof FailureBody>["error"];
 
+export type AdminToken = v.InferOutput<typeof Token>;
+
 /** The file name of the admin socket in the data folder. */
 export const adminSocketName = "admin.sock";
 
@@ -42,6 +44,25 @@ const Problem = v.object({
   advice: v.exactOptional(v.string()),
 });
 const Nothing = v.strictObject({});
+/** A token without its text. Times are epoch milliseconds; an end of 0 is none. */
+const Token = v.object({
+  accessor: v.string(),
+  role: v.string(),
+  displayName: v.string(),
+  path: v.string(),
+  policies: v.array(v.string()),
+  identityPolicies: v.array(v.string()),
+  meta: v.nullable(v.record(v.string(), v.string())),
+  createdAt: v.number(),
+  expiresAt: v.number(),
+  ttlSeconds: v.number(),
+  uses: Count,
+  usesLeft: Count,
+  isOrphan: v.boolean(),
+  isRenewable: v.boolean(),
+  boundCidrs: v.array(v.string()),
+});
+const byAccessor = v.strictObject({ accessor: Name });
 /** The facts of an account, by full ids. */
 const facts = {
   resources: v.array(v.strictObject({ id: v.string(), owner: v.string(), createdAt: v.number(), policy: v.exactOptional(v.string()) })),
@@ -170,6 +191,13 @@ export const adminOperations = {
   ),
   reload: operation("/reload", Nothing, v.object({})),
   createRootToken: operation("/vault/root-token", v.strictObject({ ttlSeconds: Count }), v.object({ token: Secret })),
+  listTokens: operation(
+    "/tokens/list",
+    v.strictObject({ offset: Count, limit: v.pipe(Count, v.minValue(1), v.maxValue(1000)), path: v.exactOptional(Name) }),
+    v.object({ total: Count, tokens: v.array(Token) }),
+  ),
+  lookUpToken: operation("/tokens/look-up", byAccessor, Token),
+  revokeToken: operation("/tokens/revoke", byAccessor, Token),
   retrieveKey: operation("/roles/retrieve-key", v.strictObject({ role: Name }), v.object({ apiKey: Secret })),
   loadPolicy: operation(
     "/policies/load",

@@ -228,6 +228,9 @@ export async function createBroker(deps: BrokerDeps): Promise<BrokerParts> {
     forecastPolicy: policies.forecast,
     testPolicy: policies.test,
     createRootToken: paths.createRootToken,
+    listTokens: paths.oversight.list,
+    lookUpToken: paths.oversight.lookUp,
+    revokeToken: paths.oversight.revoke,
     explainPath: paths.why.explain,
   };
   return { broker, operator, rememberedSessions: sessions.remembered, tidy: paths.tidy };

@@ -26,7 +26,7 @@ import type { BranchOperations } from "./branch-operations";
 import type { ExportedAccount } from "./exports";
 import type { HostFactoryOperations } from "./host-factory-operations";
 import type { ImportedFacts, ImportOutcome } from "./imports";
-import type { IssuedToken, PathOperations, PathQuestion, PathReport } from "./mounts/operations";
+import type { IssuedToken, PathOperations, PathQuestion, PathReport, TokenOversight } from "./mounts/operations";
 import type { Judgement } from "./policy/assertions";
 import type { RecordState } from "./policy/effect";
 import type { RightsDifference } from "./policy/rights";
@@ -275,6 +275,10 @@ export interface Operator {
   resetPassword(role: RoleId, password: SecretBytes, context: RequestContext): Promise<SecretBytes>;
   /** A token by path with every right, shown once. `ttlSeconds` 0: it never ends. Throws `sealed` where no account is behind the paths. */
   createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
+  /** Tokens by path, as `TokenOversight` has it. */
+  listTokens: TokenOversight["list"];
+  lookUpToken: TokenOversight["lookUp"];
+  revokeToken: TokenOversight["revoke"];
   /** Why a token, a role or some policies allow something at a path or not, as things are now. Throws `not_found`, `malformed`. */
   explainPath(question: PathQuestion, now: Instant): PathReport;
   accounts(): readonly AccountName[];

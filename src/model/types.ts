@@ -278,7 +278,7 @@ export interface AuditRecord {
   readonly resource?: ResourceId;
   /** Where something was asked for by path: `secret/data/app`. */
   readonly path?: string;
-  /** Which token asked, by its accessor. */
+  /** Which token asked, by its accessor; of what the operator looks up or ends, that one. */
   readonly accessor?: string;
   readonly version?: number;
   readonly privilege?: string;

@@ -14,13 +14,14 @@ import {
   type AdminReadiness,
   type AdminSealStatus,
   type AdminStatus,
+  type AdminToken,
   adminFailure,
   adminOperations,
   type InputOf,
   type OutputOf,
   printBody,
 } from "../client/admin-wire";
-import type { Broker, Operator, PolicyLoad, RightGroup } from "../core/broker";
+import type { Broker, Operator, PolicyLoad, RightGroup, TokenView } from "../core/broker";
 import { createDecisionIds } from "../core/decisions";
 import type { KeyringControl } from "../keyring/keyring";
 import type { Metrics } from "../metrics/metrics";
@@ -212,6 +213,12 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     if (token === undefined) throw new PosternError({ code: "internal", what: "a root token" });
     return { token };
   });
+  handle(adminOperations.listTokens, async (query, { context }) => {
+    const { items, total } = await operator.listTokens(query, context);
+    return { total, tokens: items.map(tokenShape) };
+  });
+  handle(adminOperations.lookUpToken, async ({ accessor }, { context }) => tokenShape(await operator.lookUpToken(accessor, context)));
+  handle(adminOperations.revokeToken, async ({ accessor }, { context }) => tokenShape(await operator.revokeToken(accessor, context)));
   handle(adminOperations.retrieveKey, async ({ role }, { context }) => ({
     apiKey: await operator.retrieveKey(parseRoleId(role), context),
   }));
@@ -298,6 +305,14 @@ function parseBody<Operation extends AdminOperation>(operation: Operation, text:
     expected: issue.expected === "never" ? "no such member" : (issue.expected ?? "another value"),
     kind: "argument",
   });
+}
+
+/** What of a token goes over the socket. */
+function tokenShape(view: TokenView): AdminToken {
+  const { accessor, role, displayName, path, createdAt, expiresAt, ttlSeconds, uses, usesLeft, isOrphan, isRenewable } = view;
+  const plain = { accessor, role, displayName, path, createdAt, expiresAt, ttlSeconds, uses, usesLeft, isOrphan, isRenewable };
+  const lists = { policies: [...view.policies], identityPolicies: [...view.identityPolicies], boundCidrs: [...view.boundCidrs] };
+  return { ...plain, ...lists, meta: view.meta === null ? null : { ...view.meta } };
 }
 
 function policyLoad(input: InputOf<typeof adminOperations.loadPolicy>): PolicyLoad {

@@ -179,6 +179,8 @@ export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
     isFlushing = true;
     try {
       while (queue.length > 0) {
+        // Whoever writes in the same turn shares the transaction: one that begins at once would be the first one's alone, and each costs a disk's write.
+        await pause();
         const batch = takeBatch(queue);
         try {
           const at = serial + 1;

@@ -42,6 +42,7 @@ export type * from "./mounts";
 export type { PathPolicy, PathPolicyOperations } from "./path-policies";
 export type { PathQuestion, PathReport } from "./path-why";
 export type * from "./token-operations";
+export type { TokenOversight, TokenPage, TokenQuery } from "./token-oversight";
 export type { TokenParameters, TokenParametersChange } from "./token-parameters";
 export type { TokenRole, TokenRoleChange, TokenRoleOperations } from "./token-roles";
 export type * from "./userpass-method";

@@ -34,6 +34,8 @@ import { createWrapping } from "./wrapping";
 export interface Paths extends PathOperations {
   /** What a mount says about the versions of a variable that lives there, whichever door it is written by. */
   readonly keeping: KeyedPlaces["keeping"];
+  /** Tokens as the operator on the machine sees them. */
+  readonly oversight: TokenOversight;
   /** A token with every right, for the operator on the machine. `ttlSeconds` 0: it never ends. */
   createRootToken(ttlSeconds: number, context: RequestContext): Promise<IssuedToken>;
   /** Explains rights by path, for the operator. */
@@ -46,6 +48,7 @@ import type { StoredToken } from "./token-document";
 import { createTokenLedger } from "./token-ledger";
 import { createTokenManagement } from "./token-management";
 import type { IssuedToken } from "./token-operations";
+import { createTokenOversight, type TokenOversight } from "./token-oversight";
 import { createTokenRoles } from "./token-roles";
 import { createTokens, rootToken } from "./tokens";
 
@@ -137,6 +140,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     cubbyhole: createCubbyhole({ gate, ledger, store: store.tokens }),
     entities: createEntities({ gate, ledger }),
     tools: createPathTools({ gate, random }),
+    oversight: createTokenOversight({ projection, gate, mounts, ledger, tokens }),
     why: createPathWhy({ projection, mounts, policies, documents, ledger }),
     async tidy() {
       while (await ledger.sweep(clock.now(), isLost)) await nextTurn();
