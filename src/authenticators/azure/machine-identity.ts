@@ -33,6 +33,11 @@ interface Entry {
   askAgainAtMs: number;
 }
 
+interface Obtained {
+  readonly token: MachineToken;
+  readonly lifeMs: number;
+}
+
 const secondMs = 1000;
 /** A token is not handed out in its last minutes: whoever gets it still has to use it. */
 const reserveMs = 300 * secondMs;
@@ -58,14 +63,15 @@ export function createMachineIdentity(options: SourceOptions, deps: MachineIdent
     return entry;
   }
 
-  async function ask(resource: string): Promise<MachineToken | Refusal> {
+  async function ask(resource: string): Promise<Obtained | Refusal> {
     const answer = await source.request(resource);
     if ("refusal" in answer) return answer.refusal;
     const mustEcho = source.name === "arc";
     const wanted = { resource, mustEcho, ...(options.selector === undefined ? {} : { selector: options.selector }) };
     const judged = judgeToken(answer.grant, wanted, clock.now());
     if ("refusal" in judged) return judged.refusal;
-    return { token: SecretBytes.ofText(answer.grant.token), expiresAt: judged.expiresAt };
+    const { expiresAt, lifeMs } = judged;
+    return { token: { token: SecretBytes.ofText(answer.grant.token), expiresAt }, lifeMs };
   }
 
   /** Asks until there is a token, a final refusal, or no time left. */
@@ -85,9 +91,8 @@ export function createMachineIdentity(options: SourceOptions, deps: MachineIdent
     }
   }
 
-  function keep(entry: Entry, token: MachineToken): MachineToken {
+  function keep(entry: Entry, { token, lifeMs }: Obtained): MachineToken {
     const nowMs = clock.monotonicMs();
-    const lifeMs = token.expiresAt - clock.now();
     entry.current = { token, endsAtMs: nowMs + lifeMs, renewAtMs: nowMs + (lifeMs / 2) * (0.9 + 0.2 * share()) };
     delete entry.lastRefusal;
     return token;

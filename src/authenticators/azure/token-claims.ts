@@ -16,12 +16,18 @@ export interface Wanted {
   readonly mustEcho: boolean;
 }
 
+/** When a token ends. */
+export interface TokenEnd {
+  readonly expiresAt: Instant;
+  /**
+   * How long it lives at most from now on. No longer than from its issue to its end, nor than the endpoint says: a machine whose clock is behind, as many are
+   * that start without a battery or a line, would hold on to a dead token for as long as it is behind, and be refused everywhere.
+   */
+  readonly lifeMs: number;
+}
+
 /** When the token ends, or which check it fails. */
-export function judgeToken(
-  grant: TokenGrant,
-  wanted: Wanted,
-  now: Instant,
-): { readonly expiresAt: Instant } | { readonly refusal: Refusal } {
+export function judgeToken(grant: TokenGrant, wanted: Wanted, now: Instant): TokenEnd | { readonly refusal: Refusal } {
   const claims = claimsOf(grant.token);
   if (claims === undefined) return refused("token_shape");
   if (!isForAudience(claims, grant, wanted.resource)) return refused("token_audience");
@@ -30,7 +36,10 @@ export function judgeToken(
   // Either the endpoint hands out old tokens, or this machine's clock is ahead.
   if (exp * 1000 <= now) return refused("token_expired");
   if (wanted.selector !== undefined && !isOfIdentity(claims, grant, wanted.selector, wanted.mustEcho)) return refused("identity_mismatch");
-  return { expiresAt: exp * 1000 };
+  const { iat = claims.nbf } = claims;
+  const wholeLifeMs = typeof iat === "number" && iat < exp ? (exp - iat) * 1000 : Number.POSITIVE_INFINITY;
+  const lifeMs = Math.min(exp * 1000 - now, wholeLifeMs, grant.expiresInMs ?? Number.POSITIVE_INFINITY);
+  return { expiresAt: exp * 1000, lifeMs };
 }
 
 /** Undefined for what has not the form of a token. */

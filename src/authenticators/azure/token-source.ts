@@ -21,6 +21,8 @@ export interface TokenGrant {
   readonly token: string;
   /** The audience that the endpoint says the token is for. */
   readonly resource?: string;
+  /** How long it lives from now on, where the endpoint says so: by its own clock, whatever this machine's says. */
+  readonly expiresInMs?: number;
   /** The identity that the endpoint says it used, by whichever names it said. */
   readonly echo: Readonly<Partial<Record<IdentitySelector["kind"], string>>>;
 }
@@ -46,6 +48,7 @@ const Text = v.optional(v.string());
 const Body = v.object({
   access_token: v.pipe(v.string(), v.minLength(1), v.maxLength(16_384)),
   resource: Text,
+  expires_in: v.optional(v.unknown()),
   client_id: Text,
   object_id: Text,
   msi_res_id: Text,
@@ -73,12 +76,14 @@ export function readTokenAnswer(answer: HttpAnswer, now: Instant): TokenAnswer {
   if (!isJson(answer)) return { refusal: { because: "content_type", isTransient: false } };
   const parsed = v.safeParse(Body, objectIn(answer.body));
   if (!parsed.success) return { refusal: { because: "token_answer", isTransient: false } };
-  const { access_token, resource, client_id, object_id, msi_res_id, mi_res_id } = parsed.output;
+  const { access_token, resource, expires_in, client_id, object_id, msi_res_id, mi_res_id } = parsed.output;
   const resourceId = msi_res_id ?? mi_res_id;
+  const expiresInMs = lifeOf(expires_in);
   return {
     grant: {
       token: access_token,
       ...(resource === undefined ? {} : { resource }),
+      ...(expiresInMs === undefined ? {} : { expiresInMs }),
       echo: {
         ...(client_id === undefined ? {} : { client: client_id }),
         ...(object_id === undefined ? {} : { object: object_id }),
@@ -86,6 +91,12 @@ export function readTokenAnswer(answer: HttpAnswer, now: Instant): TokenAnswer {
       },
     },
   };
+}
+
+/** A number of seconds, as metadata endpoints write it (text) or as Entra ID does; what is neither says nothing. */
+function lifeOf(expiresIn: unknown): number | undefined {
+  const text = typeof expiresIn === "number" ? String(expiresIn) : expiresIn;
+  return typeof text === "string" && /^[1-9]\d{0,8}$/u.test(text) ? Number(text) * 1000 : undefined;
 }
 
 /** Whether something that hands out tokens answers: any answer to a request without its headers is one, but for a container runtime's "unreachable". */

@@ -274,4 +274,40 @@ describe("asking", () => {
     expect(await machine.identity.credential(arm)).not.toBe(first);
     clock.setWall(before);
   });
+
+  describe.each([
+    ["behind, by two days", -48],
+    ["behind, by a year", -24 * 365],
+  ])("by a machine whose clock is %s", (_how, hours) => {
+    const late = { ...clock, now: () => clock.now() + hours * hour };
+
+    test.each([
+      ["says how long it lives", {}],
+      ["says nothing of it", { expires_in: undefined }],
+      ["says nonsense", { expires_in: "forever" }],
+    ])("holds on to no token past its end, where the endpoint %s", async (_what, told) => {
+      const first = simulator.mint({ machine: "vm", now: clock.now() });
+      const { iat, exp } = part(first, 1);
+      const lifeMs = (Number(exp) - Number(iat)) * 1000;
+      const body = { access_token: first, token_type: "Bearer", expires_in: String(lifeMs / 1000), ...told };
+      machineOf("vm").fault("token", { kind: "body", body: JSON.stringify(body), contentType: "application/json" }, 1);
+      const { identity } = createTestMachine({ source: "imds", endpoint: `${machineOf("vm").url}${path}` }, { clock: late });
+      expect(textOf((await identity.credential(arm)).token)).toBe(first);
+      clock.advance(lifeMs - 299_000);
+      expect(textOf((await identity.credential(arm)).token)).not.toBe(first);
+    });
+  });
+
+  test("of a token that the endpoint has had for long counts what is left of it, not what it had", async () => {
+    const behind = { ...clock, now: () => clock.now() - 48 * hour };
+    const old = simulator.mint({ machine: "vm", now: clock.now() });
+    clock.advance(20 * hour);
+    const leftMs = Math.floor(Number(part(old, 1).exp) - clock.now() / 1000) * 1000;
+    const body = JSON.stringify({ access_token: old, token_type: "Bearer", expires_in: leftMs / 1000 });
+    machineOf("vm").fault("token", { kind: "body", body, contentType: "application/json" }, 1);
+    const { identity } = createTestMachine({ source: "imds", endpoint: `${machineOf("vm").url}${path}` }, { clock: behind });
+    expect(textOf((await identity.credential(arm)).token)).toBe(old);
+    clock.advance(leftMs - 299_000);
+    expect(textOf((await identity.credential(arm)).token)).not.toBe(old);
+  });
 });
