@@ -16,6 +16,7 @@ import { full, type Plan, smoke } from "./measure/plan";
 import { measurePolicyLoad, type PolicyLoadResult } from "./measure/policy-load";
 import { measureReads } from "./measure/reads";
 import { type Results, reportOf, soakReport } from "./measure/report";
+import { measureRules } from "./measure/rules";
 import { measureSoak, soak } from "./measure/soak";
 import { setStage } from "./measure/stage";
 import { measureStarts } from "./measure/starts";
@@ -67,7 +68,8 @@ async function measure(binary: string, plan: Plan): Promise<Results> {
       policies.push(await step(`a ${shape} policy`, measurePolicyLoad(stage, plan, server, shape)).finally(() => server.stop()));
     }
     const steps = await step("steps", measureSteps(stage, plan));
-    return { reads, doors, paths, logins, policies, starts, steps };
+    const rules = await step("rules", Promise.resolve(measureRules(plan)));
+    return { reads, doors, paths, logins, policies, starts, steps, rules };
   } finally {
     await stage.close();
   }

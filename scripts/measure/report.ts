@@ -7,6 +7,7 @@ import type { PathResults } from "./paths";
 import type { PolicyLoadResult } from "./policy-load";
 import { loadAverage, type Memory, machine } from "./proc";
 import type { ReadRow } from "./reads";
+import type { RuleRow } from "./rules";
 import type { SoakResult } from "./soak";
 import type { StartResult } from "./starts";
 import type { Steps } from "./steps-spec";
@@ -19,9 +20,10 @@ export interface Results {
   readonly policies: readonly PolicyLoadResult[];
   readonly starts: StartResult;
   readonly steps: Steps;
+  readonly rules: readonly RuleRow[];
 }
 
-export function reportOf({ reads, doors, paths, logins, policies, starts, steps }: Results): string {
+export function reportOf({ reads, doors, paths, logins, policies, starts, steps, rules }: Results): string {
   return [
     `Measured on ${machine()}, with a load average of ${loadAverage()} at the end.`,
     "### Reads",
@@ -77,6 +79,8 @@ export function reportOf({ reads, doors, paths, logins, policies, starts, steps 
     "### Steps",
     table(["step of a read", "CPU µs"], readSteps(reads, steps)),
     table(["step of a login", "CPU µs"], loginSteps(logins, steps)),
+    "### Path rules",
+    ruleTable(rules),
   ].join("\n\n");
 }
 
@@ -126,6 +130,16 @@ function ratios(rate: string, rows: PathResults["reads"]): string {
       whole(row.p99Us),
       tenth(row.cpuUs),
       tenth(1 / row.cpuShare),
+    ]),
+  );
+}
+
+export function ruleTable(rules: readonly RuleRow[]): string {
+  return table(
+    ["rules", "parsed in ms", "made ready in ms", "exact µs", "with `*` µs", "with `+` µs", "none µs"],
+    rules.map((row) => [
+      String(row.rules),
+      ...[row.parseMs, row.readyMs, row.exactUs, row.prefixUs, row.plusUs, row.noneUs].map((figure) => figure.toFixed(2)),
     ]),
   );
 }

@@ -59,7 +59,7 @@ export function createPathRights(policies: readonly NamedRules[]): PathRuleSet {
   const byHead = new Map<string, MergedRule[]>();
   for (const rule of merged) {
     if (!rule.isPrefix && rule.segments === undefined) exact.set(rule.path, rule);
-    else byHead.set(rule.head, [...(byHead.get(rule.head) ?? []), rule]);
+    else grouped(byHead, rule.head, rule);
   }
   for (const rules of byHead.values()) rules.sort(byNearness);
   const headLengths = [...new Set([...byHead.keys()].map((head) => head.length))].sort((left, right) => right - left);
@@ -124,14 +124,16 @@ export function createPathRights(policies: readonly NamedRules[]): PathRuleSet {
   };
 }
 
+function grouped<Member>(groups: Map<string, Member[]>, key: string, member: Member): void {
+  const known = groups.get(key);
+  if (known === undefined) groups.set(key, [member]);
+  else known.push(member);
+}
+
 function mergeByPath(policies: readonly NamedRules[]): readonly MergedRule[] {
   const byPath = new Map<string, { readonly policy: string; readonly rule: PathRule }[]>();
   for (const { name, rules } of policies) {
-    for (const rule of rules) {
-      const known = byPath.get(rule.path);
-      if (known === undefined) byPath.set(rule.path, [{ policy: name, rule }]);
-      else known.push({ policy: name, rule });
-    }
+    for (const rule of rules) grouped(byPath, rule.path, { policy: name, rule });
   }
   return [...byPath].map(([path, sources]) => {
     const isPrefix = path.endsWith("*");

@@ -25,6 +25,10 @@ const maxDepth = 16;
 
 /** Throws `malformed` with line and column. Nothing of the text is quoted but single characters. */
 export function parseHcl(text: string): readonly HclItem[] {
+  // Made once for each text, for they remember where they stand.
+  const blanks = /[ \t\r\n]+/y;
+  const plainText = /[^"\\\n]+/y;
+  const words = /[A-Za-z_][\w.-]*/y;
   let at = 0;
   let depth = 0;
 
@@ -59,9 +63,9 @@ export function parseHcl(text: string): readonly HclItem[] {
 
   function skipBlank(): void {
     for (;;) {
+      past(blanks);
       const character = text.charAt(at);
-      if (character !== "" && " \t\r\n".includes(character)) at += 1;
-      else if (character === "#" || text.startsWith("//", at)) at = endOf("\n", text.length);
+      if (character === "#" || text.startsWith("//", at)) at = endOf("\n", text.length);
       else if (text.startsWith("/*", at)) {
         const start = at;
         at += 2;
@@ -78,27 +82,26 @@ export function parseHcl(text: string): readonly HclItem[] {
     return found < 0 ? otherwise : found;
   }
 
-  function word(): string | undefined {
-    const found = /[A-Za-z_][\w.-]*/y;
-    found.lastIndex = at;
-    const match = found.exec(text)?.[0];
+  /** What stands here and fits, which is then behind; undefined, and nothing moved, when it does not. */
+  function past(pattern: RegExp): string | undefined {
+    pattern.lastIndex = at;
+    const match = pattern.exec(text)?.[0];
     if (match !== undefined) at += match.length;
     return match;
   }
+
+  const word = (): string | undefined => past(words);
 
   function quoted(): string {
     const start = at;
     let out = "";
     at += 1;
     for (;;) {
+      out += past(plainText) ?? "";
       const character = text.charAt(at);
       if (character === "" || character === "\n") return fail("the end of the text", start);
       if (character === '"') break;
-      if (character === "\\") out += escaped();
-      else {
-        out += character;
-        at += 1;
-      }
+      out += escaped();
     }
     at += 1;
     return out;
@@ -145,13 +148,8 @@ export function parseHcl(text: string): readonly HclItem[] {
     if (character === "[") return list();
     if (character === "{") return object();
     if (character === "<") return heredoc();
-    const number = /[+-]?(?:0x[0-9A-Fa-f]{1,12}|\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,3})?)/y;
-    number.lastIndex = at;
-    const digits = number.exec(text)?.[0];
-    if (digits !== undefined) {
-      at += digits.length;
-      return Number(digits);
-    }
+    const digits = past(/[+-]?(?:0x[0-9A-Fa-f]{1,12}|\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,3})?)/y);
+    if (digits !== undefined) return Number(digits);
     const start = at;
     const found = word();
     if (found === "true" || found === "false") return found === "true";

@@ -157,4 +157,49 @@ path "sys/+/x" { policy = "write" }
       { seed, numRuns: 5000 },
     );
   });
+
+  test("is rules or a refusal that says where, however a policy is damaged", () => {
+    const whole = [
+      `# c\npath "secret/data/+/app/*" {\n capabilities = ["create", "read",]\n allowed_parameters = { "a" = [], b = [1, "x*", { c = 2 }] }\n}\n`,
+      'path "x" {\n comment = <<-EOF\n text\n EOF\n max_wrapping_ttl = "1h" // end\n policy = "write"\n}\nname = "n"\n',
+      '{"path":{"a/*":{"capabilities":["read"],"denied_parameters":{"x":[]}},"b":[{"policy":"read"}]},"name":"n"}',
+    ];
+    const put = fc.constantFrom(
+      "{",
+      "}",
+      "[",
+      '"',
+      "=",
+      "<<E\n",
+      "/*",
+      "\\",
+      "\\U00110000",
+      "\ud800",
+      "\u0000",
+      "+*",
+      "constructor",
+      "null",
+      ":",
+      ",",
+    );
+    const edit = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), gone: fc.nat(12), put: fc.option(put, { nil: "" }) });
+    const damaged = fc.tuple(fc.constantFrom(...whole), fc.array(edit, { minLength: 1, maxLength: 5 })).map(([text, edits]) =>
+      edits.reduce((before, { at, gone, put: added }) => {
+        const place = Math.floor(at * before.length);
+        return before.slice(0, place) + added + before.slice(place + gone);
+      }, text),
+    );
+    fc.assert(
+      fc.property(damaged, (text) => {
+        try {
+          for (const rule of parsePolicyText(text)) expect(rule.path).toBeString();
+        } catch (error) {
+          if (!(error instanceof PosternError) || error.failure.code !== "malformed") throw error;
+          // By line and column, by line, or by the path of the stanza; of JSON that is none its parser knows no place.
+          expect(error.failure.says).toMatch(/ At \d+:\d+: | on line \d+|path "|JSON|expected (?:no null|an object)/);
+        }
+      }),
+      { seed, numRuns: 5000 },
+    );
+  });
 });
