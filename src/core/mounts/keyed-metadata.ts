@@ -7,6 +7,7 @@ import type { Caller, Change, Instant, SecretRules } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import type { Projection } from "../projection";
+import { createPace } from "../slices";
 import { type Order, sortedPage } from "../sorted-page";
 import { branchChanges, newResource } from "./documents";
 import { nameOfSegment } from "./escaped-names";
@@ -138,14 +139,21 @@ export function createKeyedMetadata({ projection, gate, places }: KeyedMetadataD
   };
 }
 
-/** The changes that remove everything kept below a mount, and what it is set to. */
-export function removalOfMount(graph: Graph, mount: string, places: KeyedPlaces): readonly Change[] {
-  const keys: ResourceId[] = [];
+/** The changes that remove everything kept below a mount, and what it is set to. There may be very many keys, so others are served in between. */
+export async function removalOfMount(graph: Graph, mount: string, places: KeyedPlaces): Promise<readonly Change[]> {
+  const pace = createPace();
+  const changes: Change[] = [];
   const folders = [places.folderOf(graph, { mount, key: "" })];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (const { name, isFolder } of graph.folder(folder)) (isFolder ? folders : keys).push(childOf(folder, name));
+    for (const { name, isFolder } of graph.folder(folder)) {
+      const child = childOf(folder, name);
+      if (isFolder) folders.push(child);
+      else changes.push(...removalOf(graph, child));
+      await pace();
+    }
   }
-  return [...keys.flatMap((id) => removalOf(graph, id)), ...places.removeSettings(graph, mount)];
+  changes.push(...places.removeSettings(graph, mount));
+  return changes;
 }
 
 const childOf = (folder: ResourceId, name: string): ResourceId => makeId(accountOf(folder), "variable", `${identifierOf(folder)}/${name}`);

@@ -10,7 +10,7 @@ import type { Random } from "../../model/ports";
 import type { Caller, Change } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
-import type { Projection } from "../projection";
+import type { Projection, Write } from "../projection";
 import { byText } from "../sorted-page";
 import type { Documents } from "./documents";
 import {
@@ -57,7 +57,7 @@ export type MountClass = "secret" | "auth";
 
 /** What else goes when a mount does. `changes` are stored with the mount's own; `afterwards` runs when they are. */
 export interface MountEnd {
-  changes?(graph: Graph, mount: Mount): readonly Change[];
+  changes?(graph: Graph, mount: Mount): readonly Change[] | Promise<readonly Change[]>;
   afterwards?(mount: Mount): Promise<void>;
 }
 
@@ -262,15 +262,13 @@ export function createMounts({ projection, gate, documents, random, accountName 
     async disable(caller, access, path) {
       const { now } = caller.context;
       const gone = await gate.change(caller, changed(access, "mount.disable", path), () =>
-        projection.write(account(projection.graph()), now, (graph) => {
+        projection.write(account(projection.graph()), now, async (graph): Promise<Write<Mount | undefined>> => {
           const mount = all(graph).get(path);
           if (mount === undefined) return { changes: [], result: undefined };
           if (mount.isFixed) throw fixed(path, "unmount");
-          const changes = [
-            ...ends.flatMap((end) => end.changes?.(graph, mount) ?? []),
-            ...documents.remove(graph, documentOf(account(graph), path)),
-          ];
-          return { changes, result: mount };
+          const parts: (readonly Change[])[] = [];
+          for (const end of ends) parts.push((await end.changes?.(graph, mount)) ?? []);
+          return { changes: [...parts.flat(), ...documents.remove(graph, documentOf(account(graph), path))], result: mount };
         }),
       );
       if (gone !== undefined) for (const end of ends) await end.afterwards?.(gone);

@@ -1,8 +1,12 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { parseId } from "../../../../src/model/ids";
+import { stepsPerSlice } from "../../../../src/core/slices";
+import { parseId, parseRoleId } from "../../../../src/model/ids";
+import type { Change } from "../../../../src/model/types";
+import { countTurns } from "../../../support/count-turns";
 import { failureOfWork } from "../../../support/failing";
-import { secret, startOfTime, textOf } from "../../../support/house";
+import { createHouse, secret, startOfTime, textOf } from "../../../support/house";
 import { createKeyedHouse, type KeyedHouse, object, pathOf } from "../../../support/keyed-house";
+import { rootRights, withRights } from "../../../support/path-rights";
 
 let house: KeyedHouse;
 beforeEach(async () => {
@@ -170,5 +174,39 @@ describe("a mount", () => {
   test.each(["..", "a/../../other/k", "a//b", "", "x".repeat(513), "\ud800"])("has no key %j", async (key) => {
     const failure = await failureOfWork((async () => write(key))());
     expect(failure).toMatchObject({ code: "malformed", where: "path" });
+  });
+});
+
+describe("the end of a mount with very many keys", () => {
+  const keys = 30_000;
+
+  test("is found out in slices, and takes all of them and nothing else", async () => {
+    const account = house.account;
+    const owner = parseRoleId(`${account}:policy:root`);
+    const changes = Array.from({ length: keys }, (_, at): readonly Change[] => {
+      const id = parseId(`${account}:variable:secret/f${at % 50}/k${at}`);
+      return [
+        { type: "put_resource", resource: { id, owner, createdAt: startOfTime } },
+        { type: "put_secret_version", resource: id, version: 1, createdAt: startOfTime, value: secret("{}") },
+      ];
+    });
+    await house.store.commit(changes.flat(), { account, expected: house.store.commits.length, now: startOfTime });
+    const again = await createHouse({ store: house.store, clock: house.clock });
+    const root = withRights({ ...again.admin, context: again.context({ dialect: "vault" }) }, rootRights);
+    const ask = (mount: string) => again.broker.paths.keyedMetadata.list(root, pathOf(`${mount}/metadata/`, "list"), { mount, key: "" });
+    await again.broker.paths.keyed.write(root, pathOf("other/data/kept"), { mount: "other", key: "kept", value: object({}) });
+    expect(await ask("secret")).toHaveLength(50);
+    const others = countTurns();
+    // The fold of the commit takes turns of its own: one for every two thousand changes.
+    await again.broker.paths.mounts.disable(root, pathOf("sys/mounts/secret", "delete"), "secret");
+    expect(others.stop()).toBeGreaterThan((keys / stepsPerSlice) * 2 - 4);
+    expect(await failureOfWork(ask("secret"))).toMatchObject({ because: "no_mount" });
+    expect(await ask("other")).toEqual(["kept"]);
+    await again.broker.paths.mounts.enable(root, pathOf("sys/mounts/secret"), {
+      path: "secret",
+      type: "kv",
+      settings: { options: { version: "2" } },
+    });
+    expect(await ask("secret")).toEqual([]);
   });
 });
