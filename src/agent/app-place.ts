@@ -6,6 +6,7 @@ import type { AgentMetrics } from "../metrics/agent-metrics";
 import { PosternError } from "../model/failures";
 import type { Clock, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
+import { userOfPeer } from "../runtime/peer-user";
 import { createSocketFetch } from "../runtime/socket-client";
 import { createListener, type Listener } from "../server/listener";
 import type { RunningApp } from "./app";
@@ -60,15 +61,22 @@ async function assertFree(path: string | undefined): Promise<void> {
 async function listenFor({ app, reader, logins, challenges }: RunningApp, deps: AppPlaceDeps): Promise<Listener> {
   const { socket, tcp } = app;
   let port = 0;
+  const cameFrom = new WeakMap<Request, number>();
+  const userOf = (request: Request): number | undefined => {
+    const peerPort = cameFrom.get(request);
+    return peerPort === undefined ? undefined : userOfPeer(port, peerPort);
+  };
+  const challenge = challenges === undefined ? undefined : (request: Request) => challenges.issue(userOf(request));
   const dressed = fronts.map((front) => {
     const admits = (request: Request): boolean =>
       socket !== undefined || (isLocalRequest(request, port) && (front.name !== "vault" || hasVaultHeader(request)));
-    return dressFront(front.reads(reader, logins), deps.notes, counted(admits, deps), challenges);
+    return dressFront(front.reads(reader, logins), deps.notes, counted(admits, deps), challenge);
   });
   if (socket !== undefined) ensureSocketFolder(socket.path);
   const listener = createListener({
     ...listening(deps),
     fronts: dressed,
+    met: (request, peerPort) => void cameFrom.set(request, peerPort),
     config: { ...localOnly, listen: socket?.path ?? tcp?.listen ?? "" },
   });
   port = listener.port ?? 0;

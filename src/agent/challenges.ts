@@ -2,7 +2,7 @@
  * Challenges of the agent's own: a file with a secret that one group may read, for a login at a port by whoever can.
  *
  * A secret is good once, for half a minute, at the port that it was made for. Anybody who reaches the port can have files made, so there are few at a time and
- * few in a second.
+ * few in a second; and fewer for one user, where it is known who asks, so that none of them keeps the others out.
  */
 
 import { matchesApiKey, sha256Hex } from "../crypto/digest";
@@ -11,8 +11,8 @@ import type { ChallengeFolder, Clock, Random } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
 
 export interface Challenges {
-  /** Makes one, and names its file. Throws `throttled`. */
-  issue(): string;
+  /** Makes one, for the user of that number if it is known, and names its file. Throws `throttled`. */
+  issue(user: number | undefined): string;
   /** Whether this is the content of one that still counts. It counts no more after that. */
   spend(secret: SecretBytes): boolean;
   /** Removes what counts no more. */
@@ -20,14 +20,20 @@ export interface Challenges {
 }
 
 const lifetimeMs = 30_000;
-const mostOutstanding = 64;
-const mostInSecond = 10;
+const most = { outstanding: 64, inSecond: 10 };
+const mostOfOne = { outstanding: 24, inSecond: 5 };
+
+interface Made {
+  readonly digest: string;
+  readonly madeMs: number;
+  readonly user: number | undefined;
+}
 
 export function createChallenges(deps: { readonly folder: ChallengeFolder; readonly clock: Clock; readonly random: Random }): Challenges {
   const { folder, clock, random } = deps;
   // By file name; insertion order is age.
-  const outstanding = new Map<string, { readonly digest: string; readonly madeMs: number }>();
-  let recentMs: readonly number[] = [];
+  const outstanding = new Map<string, Made>();
+  let recent: readonly Omit<Made, "digest">[] = [];
 
   function sweep(): void {
     const nowMs = clock.monotonicMs();
@@ -39,18 +45,22 @@ export function createChallenges(deps: { readonly folder: ChallengeFolder; reado
     folder.remove(name);
   }
 
+  function isTooMuch(bound: typeof most, counts: (made: Omit<Made, "digest">) => boolean): boolean {
+    return [...outstanding.values()].filter(counts).length >= bound.outstanding || recent.filter(counts).length >= bound.inSecond;
+  }
+
   return {
     sweep,
-    issue() {
+    issue(user) {
       const nowMs = clock.monotonicMs();
       sweep();
-      recentMs = recentMs.filter((at) => nowMs - at < 1000);
-      if (outstanding.size >= mostOutstanding || recentMs.length >= mostInSecond)
+      recent = recent.filter(({ madeMs }) => nowMs - madeMs < 1000);
+      if (isTooMuch(most, () => true) || (user !== undefined && isTooMuch(mostOfOne, (made) => made.user === user)))
         throw new PosternError({ code: "throttled", retryAfterSeconds: 1, because: "challenges" });
-      recentMs = [...recentMs, nowMs];
+      recent = [...recent, { madeMs: nowMs, user }];
       const name = `${Buffer.from(random.bytes(16)).toString("hex")}.key`;
       const secret = Buffer.from(random.bytes(32)).toString("base64");
-      outstanding.set(name, { digest: sha256Hex(secret), madeMs: nowMs });
+      outstanding.set(name, { digest: sha256Hex(secret), madeMs: nowMs, user });
       return folder.write(name, secret);
     },
     spend(secret) {

@@ -7,7 +7,6 @@
 import type { FrontApp, FrontBindings } from "../fronts/front";
 import { failureOf } from "../model/failures";
 import type { RequestContext } from "../model/types";
-import type { Challenges } from "./challenges";
 import type { Served } from "./secret-cache";
 
 /** What the answer to one request will say. */
@@ -47,13 +46,19 @@ export function createNotes(): Notes {
 }
 
 /**
- * `admits` is asked before the front is. Unless it holds, the answer is 403 and empty. With `challenges`, `POST /challenge` with the header `Metadata: true`
- * is answered as an Arc agent does: 401, and in `WWW-Authenticate` the file whose content is the API key of one login.
+ * `admits` is asked before the front is. Unless it holds, the answer is 403 and empty. With `challenge`, which makes one and names its
+ * file, `POST /challenge` with the header `Metadata: true` is answered as an Arc agent does: 401, and in `WWW-Authenticate` the file whose content is the API key
+ * of one login.
  */
-export function dressFront(front: FrontApp, notes: Notes, admits: (request: Request) => boolean, challenges?: Challenges): FrontApp {
+export function dressFront(
+  front: FrontApp,
+  notes: Notes,
+  admits: (request: Request) => boolean,
+  challenge?: (request: Request) => string,
+): FrontApp {
   const answer = async (request: Request, bindings: FrontBindings): Promise<Response> => {
     if (!admits(request)) return new Response(null, { status: 403, headers: { "cache-control": "no-store" } });
-    if (challenges !== undefined && isChallengeRequest(request)) return challenge(front, challenges);
+    if (challenge !== undefined && isChallengeRequest(request)) return challenged(front, () => challenge(request));
     return dress(await front.app.fetch(request, bindings), notes.take(bindings.context));
   };
   return { ...front, app: { ...front.app, fetch: (request, bindings) => answer(request, requireBindings(bindings)) }, hot: [] };
@@ -63,9 +68,9 @@ function isChallengeRequest(request: Request): boolean {
   return request.method === "POST" && new URL(request.url).pathname === "/challenge" && request.headers.get("metadata") === "true";
 }
 
-function challenge(front: FrontApp, challenges: Challenges): Response {
+function challenged(front: FrontApp, challenge: () => string): Response {
   try {
-    const headers = { "www-authenticate": `Basic realm=${challenges.issue()}`, "cache-control": "no-store" };
+    const headers = { "www-authenticate": `Basic realm=${challenge()}`, "cache-control": "no-store" };
     return Response.json({ error: "unauthorized", error_description: "Log in with the content of the file" }, { status: 401, headers });
   } catch (error) {
     return front.refuse(failureOf(error));

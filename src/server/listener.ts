@@ -45,6 +45,8 @@ export interface ListenerDeps {
   readonly meter: RequestMeter;
   readonly health: Health;
   readonly config: ListenerConfig;
+  /** Told of each request at a port, before anything is made of it, with the port that it came from. Not where Vault's protocol alone is spoken. */
+  readonly met?: (request: Request, peerPort: number) => void;
 }
 
 export interface Listener {
@@ -103,7 +105,13 @@ export function createListener(deps: ListenerDeps): Listener {
   const server =
     config.dialect === "vault"
       ? serveByIntake(address, config.tls, mode, { ...deps, reception, limits: { ...defaultConnections, ...limits, heldBytes } })
-      : serveByRuntime(address, config.tls, mode, { fronts: deps.fronts, reception, limits, only: config.dialect });
+      : serveByRuntime(address, config.tls, mode, {
+          fronts: deps.fronts,
+          reception,
+          limits,
+          only: config.dialect,
+          ...(deps.met === undefined ? {} : { met: deps.met }),
+        });
   const { port } = server;
   const scheme = config.tls === undefined ? "http" : "https";
   const url =

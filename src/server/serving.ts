@@ -40,6 +40,8 @@ export interface RuntimeDeps {
   readonly reception: Reception;
   readonly limits: Limits;
   readonly only: Dialect | undefined;
+  /** Told of each request at a port, with the port that it came from. */
+  readonly met?: (request: Request, peerPort: number) => void;
 }
 
 /** By `Bun.serve`: the fastest, for every dialect whose clients speak plain HTTP. */
@@ -97,8 +99,12 @@ export function serveByIntake(address: ListenAddress, tls: TlsPair | undefined, 
 }
 
 /** What every server of this listener answers with. */
-function createAnswers({ fronts, reception, limits, only }: RuntimeDeps) {
-  const peerOf = (request: Request, server: Server): string | undefined => server.requestIP(request)?.address;
+function createAnswers({ fronts, reception, limits, only, met }: RuntimeDeps) {
+  const peerOf = (request: Request, server: Server): string | undefined => {
+    const peer = server.requestIP(request);
+    if (peer !== null) met?.(request, peer.port);
+    return peer?.address;
+  };
   const offered = fronts.filter((front) => only === undefined || front.name === only);
   const hot = offered.flatMap((front) => front.hot.map((route) => ({ front, route })));
   return {

@@ -229,6 +229,29 @@ describe.skipIf(noNamespaces !== undefined)("a port of the agent's", () => {
   );
 });
 
+describe.skipIf(noNamespaces !== undefined)("a port with challenges", () => {
+  const asking = `curl -s -D - -o /dev/null -X POST -H 'Metadata: true' http://127.0.0.1:8313/challenge | tr -d '\\r'`;
+  const loggingIn = `
+f=$(${asking} | sed -n 's/^[Ww][Ww][Ww]-[Aa]uthenticate: Basic realm=//p')
+curl -s -o /dev/null -w '%{http_code}' -d "$(cat "$f" 2> /dev/null)" http://127.0.0.1:8313/authn/acme/host%2Fapps%2Fa/authenticate`;
+
+  test(
+    "stays open to its group while another user asks for as many as there can be, and reads none",
+    async () => {
+      const folder = join(edge.home, "run/challenges");
+      const challenge = `challenge = { folder = "${folder}", group = ${groupA} }`;
+      await edge.startAgent(edge.configuration({ apps: `[apps.a]\nrole = "host/apps/a"\nlisten = "127.0.0.1:8313"\n${challenge}\n` }));
+      const flood = edge.as(userB, groupB, `for i in $(seq 30); do ${asking} | head -n 1; done`).stdout;
+      expect(flood).toContain("429");
+      expect(edge.as(userB, groupB, loggingIn).stdout).toBe("401");
+      expect(edge.as(userA, groupA, loggingIn).stdout).toBe("200");
+      const looking = edge.as(userB, groupB, 'ls "$1" 2>&1; cat "$1"/*.key 2>&1', folder).stdout;
+      expect(looking.match(/Permission denied|No such file/gu)?.length).toBe(2);
+    },
+    timeoutMs,
+  );
+});
+
 describe.skipIf(noNamespaces !== undefined)("a cable that is pulled", () => {
   test(
     "costs readers two seconds at most, also after a restart, and what was written meanwhile is served when it is back",

@@ -61,7 +61,7 @@ const doors: readonly RegExp[] = [
   /^core\/(broker|decisions|policy\/(task|parcel|report|check-alone|test-alone))$/,
   /^crypto\/(aead|signing|jwt|digest|certificate|strict-json)$/,
   /^keyring\/(keyring|registry)$/,
-  /^runtime\/(clock|random|http-client|directory|socket-client|files|workers|logger|service-manager|line-sinks|local-users|machine-files|challenge-folder|child-process|certificate-end|secret-folder|placed-files)$/,
+  /^runtime\/(clock|random|http-client|directory|socket-client|files|workers|logger|service-manager|line-sinks|local-users|machine-files|challenge-folder|peer-user|child-process|certificate-end|secret-folder|placed-files)$/,
   /^store\/(store|memory|engine-check)$/,
   /^authenticators\/registry$/,
   /^authenticators\/[^/]+\/(machine-identity|token-description)$/,

@@ -245,8 +245,10 @@ describe("a port with challenges", () => {
     expect((await challenge({ metadata: "true", origin: "https://evil.example" })).status).toBe(403);
     const statuses: number[] = [];
     for (let at = 0; at < 12; at += 1) statuses.push((await challenge()).status);
-    expect(statuses).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429]);
-    expect(readdirSync(join(house.folder, "challenges")).length).toBe(10);
+    // The kernel of Linux tells that it is one user who asks.
+    const most = process.platform === "linux" ? 5 : 10;
+    expect(statuses).toEqual(Array.from({ length: 12 }, (_, at) => (at < most ? 401 : 429)));
+    expect(readdirSync(join(house.folder, "challenges")).length).toBe(most);
     house.clock.advance(1000);
     expect((await challenge()).status).toBe(401);
   });
