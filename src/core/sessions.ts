@@ -5,8 +5,8 @@
  *
  * The three parts are base64 of the URL alphabet with padding, as Conjur's clients expect (Conjur 5.3.1, slosilo token v2; conjur-api-go 0.15
  * decodes the payload with the standard alphabet, so the payload's text must give neither `-` nor `_`: see `payloadText`).
- * A verified token is remembered by the digest of its exact text, to spare the signature check alone: its end, its role and the caller's
- * address are judged anew at each use.
+ * A token is remembered by the digest of its exact text from its issue on, or from its first use where another process issued it. That spares the signature
+ * check alone: its end, its role and the caller's address are judged anew at each use; its end by the clock that cannot be set as well.
  */
 
 import { sha256Hex } from "../crypto/digest";
@@ -86,7 +86,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const payload = encode(payloadText({ iat: issuedAt, sub: loginOf(role), exp: expiresAt }));
       const signature = await signer.sign(Buffer.from(`${protectedPart}.${payload}`));
       const text = `{"protected":"${protectedPart}","payload":"${payload}","signature":"${urlAlphabet(Buffer.from(signature).toString("base64"))}"}`;
-      return { token: SecretBytes.ofText(text), role, expiresAt: expiresAt * 1000 };
+      const token = SecretBytes.ofText(text);
+      // Now, since at its first use the clock that can be set may have been set back.
+      remember(sha256Hex(token.reveal()), { account, role, issuedAtSeconds: issuedAt, expiresAtSeconds: expiresAt }, now);
+      return { token, role, expiresAt: expiresAt * 1000 };
     },
 
     verify(token, context) {

@@ -190,13 +190,38 @@ describe("a session", () => {
     expect(() => made.broker.identify({ kind: "session", token }, made.context())).toThrow("token_expired");
   });
 
-  test("does not live on when the wall clock is set back", async () => {
+  const year = 365 * 86_400_000;
+  test.each([
+    ["after it was used", true, -480_000],
+    ["before it was ever used", false, -480_000],
+    ["by a minute, before it was ever used", false, -60_000],
+    ["by a year", true, -year],
+  ])("does not live on when the wall clock is set back %s", async (_when, isUsed, step) => {
     const made = await house();
     const { token } = await machineLogin(made, "vm");
-    made.broker.identify({ kind: "session", token }, made.context());
+    const use = () => made.broker.identify({ kind: "session", token }, made.context());
+    if (isUsed) use();
     made.clock.advance(480_000);
-    made.clock.setWall(made.clock.now() - 480_000);
-    expect(() => made.broker.identify({ kind: "session", token }, made.context())).toThrow("token_expired");
+    made.clock.setWall(made.clock.now() + step);
+    expect(use).toThrow("token_expired");
+    // Back and forth.
+    made.clock.setWall(made.clock.now() + 2 * year);
+    expect(use).toThrow("token_expired");
+    made.clock.setWall(made.clock.now() - 3 * year);
+    expect(use).toThrow("token_expired");
+  });
+
+  test("ends at once when the wall clock is set ahead, and counts again when that is put right, until its own end", async () => {
+    const made = await house();
+    const { token } = await machineLogin(made, "vm");
+    const use = () => made.broker.identify({ kind: "session", token }, made.context()).proof;
+    made.clock.setWall(made.clock.now() + year);
+    expect(use).toThrow("token_expired");
+    made.clock.setWall(made.clock.now() - year);
+    expect(use()).toBe("session");
+    made.clock.advance(480_000);
+    made.clock.setWall(made.clock.now() - year);
+    expect(use).toThrow("token_expired");
   });
 
   test("ends with its role, at once; a role made anew under the name does not inherit it", async () => {
