@@ -155,8 +155,8 @@ export interface MachineIdentity {
 export interface MachineFiles {
   /**
    * A challenge: the bytes of a file directly in the folder, for the caller to clear. No link is followed on the way, and folder and file are judged on
-   * their open descriptors: throws `malformed` (because `challenge_file`) unless the folder and those above it can be changed by its owner, root and this
-   * user alone, and the file is a regular one with one name, of at most 4096 bytes, of the folder's owner or root, that its owner alone can write;
+   * their open descriptors: throws `malformed` (because `challenge_folder`) unless the folder can be changed by its owner alone and those above it by root,
+   * this user, and its owner and group; because `challenge_file` unless the file is a regular one with one name, of at most 4096 bytes, of the folder's owner or root, that its owner alone can write;
    * `challenge_file_not_permitted` when this user may not read it.
    */
   readChallenge(folder: string, name: string): Uint8Array;

@@ -68,7 +68,7 @@ function readBelow(folder: string, name: string): Uint8Array {
   const opened = openSync(folder, O_RDONLY | directory | noFollow);
   try {
     const here = `/proc/self/fd/${opened}`;
-    if (readlinkSync(here) !== folder) throw wrong(folder, "a folder that is reached by no link");
+    if (readlinkSync(here) !== folder) throw wrong(folder, "a folder that is reached by no link", undefined, "challenge_folder");
     const stats = fstatSync(opened);
     assertFolder(folder, stats);
     return readChallenge(`${here}/${name}`, join(folder, name), stats.uid);
@@ -79,7 +79,8 @@ function readBelow(folder: string, name: string): Uint8Array {
 
 /** Where descriptors are no paths. On Windows the folder's access list keeps it to administrators and the agent's group. */
 function readByPath(folder: string, name: string): Uint8Array {
-  if (realpathSync(folder).toLowerCase() !== folder.toLowerCase()) throw wrong(folder, "a folder that is reached by no link");
+  if (realpathSync(folder).toLowerCase() !== folder.toLowerCase())
+    throw wrong(folder, "a folder that is reached by no link", undefined, "challenge_folder");
   return readChallenge(join(folder, name), join(folder, name), lstatSync(folder).uid);
 }
 
@@ -103,10 +104,11 @@ function readChallenge(path: string, shown: string, folderOwner: number): Uint8A
 }
 
 function assertFolder(path: string, stats: Stats): void {
-  if (!stats.isDirectory()) throw wrong(path, "a folder");
-  if (isOpenToOthers(stats)) throw wrong(path, "a folder that its owner alone can write");
-  const other = changeableByOthers(path, [stats.uid]);
-  if (other !== undefined) throw wrong(path, `nobody but its owner and root to be able to change ${other}`);
+  if (!stats.isDirectory()) throw wrong(path, "a folder", undefined, "challenge_folder");
+  if (isOpenToOthers(stats)) throw wrong(path, "a folder that its owner alone can write", undefined, "challenge_folder");
+  // Whoever is in the agent's group gets the machine's tokens anyway.
+  const other = changeableByOthers(path, { user: stats.uid, group: stats.gid });
+  if (other !== undefined) throw wrong(other, "a folder that its owner alone can write", undefined, "challenge_folder");
 }
 
 function isOpenToOthers(stats: Stats): boolean {
@@ -123,8 +125,8 @@ function readUpTo(descriptor: number, most: number): Buffer {
   }
 }
 
-function wrong(path: string, expected: string, cause?: unknown): PosternError {
+function wrong(path: string, expected: string, cause?: unknown, otherwise = "challenge_file"): PosternError {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  const because = code === "EACCES" || code === "EPERM" ? "challenge_file_not_permitted" : "challenge_file";
+  const because = code === "EACCES" || code === "EPERM" ? "challenge_file_not_permitted" : otherwise;
   return new PosternError({ code: "malformed", where: path, expected, kind: "argument", because }, { cause });
 }

@@ -16,21 +16,28 @@ interface Step {
   readonly stats: Stats;
 }
 
-/**
- * The first folder or link on the way to a folder, itself included, that somebody beside root, this user and `owners` (numbers of users) can change; undefined
- * when there is none. On Windows access lists decide, and none is named. Throws what the file system throws for a folder that is not there.
- */
-export function changeableByOthers(folder: string, owners: readonly number[] = []): string | undefined {
-  if (process.platform === "win32") return undefined;
-  const own = [0, process.getuid?.() ?? 0, ...owners];
-  const steps = stepsTo(resolve(folder));
-  return steps.find(({ stats }, at) => !own.includes(stats.uid) || !isClosed(stats, at === steps.length - 1))?.path;
+/** Who may change the way beside root and this user. */
+interface Trusted {
+  readonly user?: number;
+  readonly group?: number;
 }
 
-function isClosed(stats: Stats, isLast: boolean): boolean {
+/**
+ * The first folder or link on the way to a folder, itself included, that somebody beside root, this user and those that are trusted with it can change (users,
+ * and a group in what is above it, by their numbers); undefined when there is none. On Windows access lists decide, and none is named. Throws what the file system throws for a folder that is not there.
+ */
+export function changeableByOthers(folder: string, trusted: Trusted = {}): string | undefined {
+  if (process.platform === "win32") return undefined;
+  const own = [0, process.getuid?.() ?? 0, ...(trusted.user === undefined ? [] : [trusted.user])];
+  const steps = stepsTo(resolve(folder));
+  return steps.find(({ stats }, at) => !own.includes(stats.uid) || !isClosed(stats, at === steps.length - 1, trusted.group))?.path;
+}
+
+function isClosed(stats: Stats, isLast: boolean, group: number | undefined): boolean {
   // A link has no mode of its own: who may replace it is the matter of the folder that it is in.
   if (stats.isSymbolicLink()) return true;
-  const mode = isOfPrivateGroup(stats) ? stats.mode & ~groupWrite : stats.mode;
+  const isOfTrusted = isOfPrivateGroup(stats) || (!isLast && stats.gid === group);
+  const mode = isOfTrusted ? stats.mode & ~groupWrite : stats.mode;
   // Above, what is ours stays ours in a folder where nobody removes what is another's.
   return (mode & othersWrite) === 0 || (!isLast && (mode & sticky) !== 0);
 }

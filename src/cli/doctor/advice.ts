@@ -16,6 +16,11 @@ const ofArc: Table = {
     cause: "this user may not read the agent's challenge files: root and the group himds may",
     remedy: 'usermod -aG himds "$USER"      # as root; then log in anew, for a running session keeps its groups',
   },
+  challenge_folder: {
+    cause:
+      "the folder of the agent's challenge files, or one above it, is a link or can be changed by others, who could put other files there",
+    remedy: "namei -l /var/opt/azcmagent/tokens      # each must be root's or the agent's, and nobody else's to write",
+  },
   challenge_missing: wrongAnswer,
   challenge_path: wrongAnswer,
   challenge_file: wrongAnswer,

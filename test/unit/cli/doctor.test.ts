@@ -143,6 +143,7 @@ describe("postern doctor", () => {
 
   test.each([
     ["challenge_file_not_permitted", "usermod -aG himds"],
+    ["challenge_folder", "namei -l"],
     ["challenge_path", "ss -ltnp"],
     ["connect", "himdsd"],
     ["http_400_invalid_request", "az vm identity assign"],

@@ -160,8 +160,17 @@ describe("a hostile answer at the Arc agent's address", () => {
   ];
   test.each(planted)("reads nothing of a file that %s", async (_what, plant) => {
     plant();
-    expect(await attack(`${folder}/a.key`)).toBe("upstream_unavailable: challenge_file");
+    expect(await attack(`${folder}/a.key`)).toMatch(/^upstream_unavailable: challenge_(file|folder)$/u);
     expect(seen).toEqual([""]);
+  });
+
+  test("may be the agent's though its group can write above its folder, as whoever is in that group gets the tokens anyway", async () => {
+    writeFileSync(join(folder, "a.key"), "challenge", { mode: 0o640 });
+    if (isRoot) for (const path of [parent, folder]) chownSync(path, 0, 990);
+    chmodSync(parent, 0o775);
+    expect([await attack(`${folder}/a.key`), seen.length]).toEqual(["upstream_unavailable: http_401", 2]);
+    chmodSync(folder, 0o770);
+    expect(await attack(`${folder}/a.key`)).toBe("upstream_unavailable: challenge_folder");
   });
 
   test("with a line break in its file sends no header of its own", async () => {
