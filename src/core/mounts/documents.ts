@@ -41,7 +41,8 @@ interface Remembered<Value> {
   readonly value: Value;
 }
 
-const maxRemembered = 10_000;
+/** Documents are what administrators wrote, and some are walked over: a few more than are remembered would all be opened each time. */
+const maxRemembered = 100_000;
 
 export function createDocuments(store: Pick<Store, "secretValue">): Documents {
   return {

@@ -8,7 +8,7 @@ import type { Gate } from "../gate";
 import type { Graph } from "../graph";
 import type { Projection } from "../projection";
 import { createPace } from "../slices";
-import { type Order, sortedPage } from "../sorted-page";
+import { byText, type Order, sortedPage } from "../sorted-page";
 import { branchChanges, newResource } from "./documents";
 import { nameOfSegment } from "./escaped-names";
 import { type KeyedPlaces, type KeyedSettings, type KeyRef, mistakenFor } from "./keyed-places";
@@ -243,5 +243,8 @@ function* namesIn(graph: Graph, folder: string): Generator<string> {
   }
 }
 
-/** As UTF-8. */
-export const byBytes: Order<string> = (left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right));
+const surrogate = /[\uD800-\uDFFF]/;
+
+/** As UTF-8, whose order is that of the texts themselves unless there is a surrogate in one. */
+export const byBytes: Order<string> = (left, right) =>
+  surrogate.test(left) || surrogate.test(right) ? Buffer.compare(Buffer.from(left), Buffer.from(right)) : byText(left, right);

@@ -275,6 +275,19 @@ describe("KV version 2, metadata", () => {
     });
   });
 
+  test("pages a list in the order of its keys' bytes, whatever letters they have, and each key once", async () => {
+    const keys = ["a", "B", "\u{1F511}", "\uFFFC", "\u00e9", "b", "10", "9", "\u4e2d"];
+    for (const key of keys) await put(encodeURIComponent(key), {});
+    const pages: string[] = [];
+    for (let after = ""; ; after = pages.at(-1) ?? "") {
+      const { status, body } = await desk.ask(`GET secret/metadata?list=true&limit=2&after=${encodeURIComponent(after)}`);
+      if (status === 404) break;
+      pages.push(...body.data.keys);
+    }
+    expect(pages).toEqual(keys.toSorted((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right))));
+    expect((await desk.ask("GET secret/metadata?list=true&after=aa&limit=1")).body.data.keys).toEqual(["b"]);
+  });
+
   test("lists folder by folder, by either way to ask", async () => {
     for (const key of ["a", "a/b", "a/c/d", "z"]) await put(key, {});
     await desk.ask("DELETE secret/data/z");

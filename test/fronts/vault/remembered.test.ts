@@ -138,3 +138,36 @@ describe("what is remembered", () => {
     for (let times = 0; times < 2; times += 1) expect((await read("secret/data/app/..%2Fdb")).status).toBe(400);
   });
 });
+
+describe("a flood of tokens that are none", () => {
+  test("is refused one by one, writes nothing to the store, and no more lines to the audit than it may", async () => {
+    const { store, audit } = desk.house;
+    const { write } = store.tokens;
+    let writes = 0;
+    Object.assign(store.tokens, {
+      write: (...steps: Parameters<typeof write>) => {
+        writes += 1;
+        return write(...steps);
+      },
+    });
+    const lines = audit.length;
+    for (let at = 0; at < 2000; at += 1) {
+      const forged = [`hvs.${"x".repeat(30)}${at}`, `hvb.${Buffer.from(`forged ${at}`).toString("base64url")}`, `s.${at}`, `any-${at}`][
+        at % 4
+      ];
+      const { status } = await desk.with(forged ?? "").ask("GET secret/data/app/db");
+      if (status !== 403) throw new Error(`${status} for a token that is none`);
+    }
+    expect(writes).toBe(0);
+    expect(audit.length - lines).toBeLessThanOrEqual(100);
+    expect((await read()).status).toBe(200);
+  });
+
+  test("leaves those served that hold one, and so does one of many that do", async () => {
+    const holders = await Promise.all(Array.from({ length: 5000 }, () => tokenOf({ policies: ["reader"] })));
+    for (const holder of holders) if ((await desk.with(holder).ask("GET secret/data/app/db")).status !== 200) throw new Error("refused");
+    await allow('path "secret/data/other" { capabilities = ["read"] }');
+    for (const holder of [...holders.slice(0, 5), ...holders.slice(-5), token])
+      expect((await desk.with(holder).ask("GET secret/data/app/db")).status).toBe(403);
+  });
+});
