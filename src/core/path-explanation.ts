@@ -4,7 +4,8 @@
  */
 
 import type { PathAccess } from "../model/paths";
-import { capabilityOf, createPathRights, listed, type MergedRule, type NamedRules, plusCount } from "./path-rules";
+import { type MergedRule, type NamedRules, plusCount } from "./path-rule-index";
+import { capabilityOf, createPathRights, listed } from "./path-rules";
 
 /** One path as the policies speak of it. */
 export interface ToldRule {
@@ -55,7 +56,7 @@ export function explainPath(
   // It allows it, and its demands are told beside.
   const isOfRequest = !verdict.allowed && (verdict.because === "path_parameters" || verdict.because === "path_wrapping");
   if (rule === undefined) {
-    const nearest = nearestRule(rights.rules, rights.matching, access.path, mount);
+    const nearest = nearestRule(rights.index.rules(), rights.matching, access.path, mount);
     return {
       ...refusalOf(verdict),
       passedOver: [],
@@ -122,7 +123,7 @@ interface Nearest {
 const versionedRoots = ["data", "metadata", "delete", "undelete", "destroy"];
 
 function nearestRule(
-  rules: readonly MergedRule[],
+  rules: Iterable<MergedRule>,
   matching: (path: string) => Iterable<MergedRule>,
   path: string,
   mount: ExplainedMount | undefined,
@@ -156,7 +157,7 @@ function mistakenHint(at: { mount: string; path: string; other: string; isRooted
 }
 
 /** The rule that begins like the path for the longest. At least the mount, or whatever stands first, must be the same. */
-function likest(rules: readonly MergedRule[], path: string): Nearest | undefined {
+function likest(rules: Iterable<MergedRule>, path: string): Nearest | undefined {
   const wanted = path.split("/");
   let best: { readonly rule: MergedRule; readonly shared: number } | undefined;
   for (const rule of rules) {

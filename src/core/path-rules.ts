@@ -5,40 +5,16 @@
  * prefix and of the rules with `+`. Source: Vault 1.19, vault/acl.go (NewACL, AllowOperation, CheckAllowedFromNonExactPaths).
  */
 
-import type { Capability, PathAccess, PathRights, PathRule, PathVerdict } from "../model/paths";
+import type { Capability, PathAccess, PathRights, PathVerdict } from "../model/paths";
 import { parametersProblem } from "./path-parameters";
+import { indexRules, type MergedRule, type NamedRules, type RuleIndex } from "./path-rule-index";
 import { byText } from "./sorted-page";
-
-/** One policy of a caller; rules with placeholders are filled in before. */
-export interface NamedRules {
-  readonly name: string;
-  readonly rules: readonly PathRule[];
-}
 
 /** Path rights that also tell of their rules, for whoever explains them. */
 export interface PathRuleSet extends PathRights {
   /** Every rule that is for the path, each once and the one that decides first. */
   matching(path: string): Iterable<MergedRule>;
-  readonly rules: readonly MergedRule[];
-}
-
-/** All rules of one path. */
-export interface MergedRule {
-  readonly path: string;
-  /** The path without a `*` at its end. */
-  readonly stem: string;
-  readonly isPrefix: boolean;
-  /** Of a rule with wildcards: what stands in front of the first one. */
-  readonly head: string;
-  /** Of the stem; only where one of them is `+`. */
-  readonly segments: readonly string[] | undefined;
-  readonly capabilities: ReadonlySet<Capability>;
-  readonly isDenied: boolean;
-  /** `app line 3, db`. */
-  readonly origin: string;
-  readonly rules: readonly PathRule[];
-  /** Whether any of them says more than what may be done: members of the request, or wrapping. */
-  readonly isBounded: boolean;
+  readonly index: RuleIndex;
 }
 
 const everything: PathRights = {
@@ -52,38 +28,24 @@ const everything: PathRights = {
 /** The rights of whoever carries the policy `root`. */
 export const rootRights = everything;
 
-/** Makes the rules of some policies ready. Their order is of no account. */
-export function createPathRights(policies: readonly NamedRules[]): PathRuleSet {
-  const merged = mergeByPath(policies);
-  const exact = new Map<string, MergedRule>();
-  const byHead = new Map<string, MergedRule[]>();
-  for (const rule of merged) {
-    if (!rule.isPrefix && rule.segments === undefined) exact.set(rule.path, rule);
-    else grouped(byHead, rule.head, rule);
-  }
-  for (const rules of byHead.values()) rules.sort(byNearness);
-  const headLengths = [...new Set([...byHead.keys()].map((head) => head.length))].sort((left, right) => right - left);
-  const names = policies.map(({ name }) => name).sort(byText);
-
-  /** Every rule with wildcards that is for the path, the one that decides first: where the first wildcard stands later, the rule comes before. */
-  function* wildcards(path: string): Generator<MergedRule> {
-    const segments = path.split("/");
-    for (const length of headLengths) {
-      if (length > path.length) continue;
-      for (const rule of byHead.get(path.slice(0, length)) ?? []) if (rule.segments === undefined || fits(rule, segments)) yield rule;
-    }
-  }
+/**
+ * Makes the rules of some policies ready. Their order is of no account. `shared`: rules that were made ready for others too, to which these are added without
+ * going through all of them again.
+ */
+export function createPathRights(policies: readonly NamedRules[], shared?: PathRuleSet): PathRuleSet {
+  const index = indexRules(policies, shared?.index);
+  const names = [...new Set([...(shared?.policies ?? []), ...policies.map(({ name }) => name)])].sort(byText);
 
   /** Of a list also those for the path without its slash. */
   function* matching(path: string): Generator<MergedRule> {
     const ways = path.endsWith("/") ? [path, path.slice(0, -1)] : [path];
-    const told = new Set<MergedRule>();
     for (const way of ways) {
-      const rule = exact.get(way);
+      const rule = index.exact(way);
       if (rule !== undefined) yield rule;
     }
+    const told = new Set<MergedRule>();
     for (const way of ways) {
-      for (const rule of wildcards(way)) {
+      for (const rule of index.wildcards(way)) {
         if (!told.has(rule)) yield rule;
         told.add(rule);
       }
@@ -98,7 +60,7 @@ export function createPathRights(policies: readonly NamedRules[]): PathRuleSet {
   return {
     isRoot: false,
     policies: names,
-    rules: merged,
+    index,
     matching,
 
     verdict(access, exists) {
@@ -120,78 +82,12 @@ export function createPathRights(policies: readonly NamedRules[]): PathRuleSet {
       return [...rule.capabilities].sort(byText);
     },
 
-    reaches: (prefix) => merged.some((rule) => !rule.isDenied && rule.capabilities.size > 0 && reachesInto(rule, prefix)),
+    reaches(prefix) {
+      for (const rule of index.rules()) if (!rule.isDenied && rule.capabilities.size > 0 && reachesInto(rule, prefix)) return true;
+      return false;
+    },
   };
 }
-
-function grouped<Member>(groups: Map<string, Member[]>, key: string, member: Member): void {
-  const known = groups.get(key);
-  if (known === undefined) groups.set(key, [member]);
-  else known.push(member);
-}
-
-function mergeByPath(policies: readonly NamedRules[]): readonly MergedRule[] {
-  const byPath = new Map<string, { readonly policy: string; readonly rule: PathRule }[]>();
-  for (const { name, rules } of policies) {
-    for (const rule of rules) grouped(byPath, rule.path, { policy: name, rule });
-  }
-  return [...byPath].map(([path, sources]) => {
-    const isPrefix = path.endsWith("*");
-    const stem = isPrefix ? path.slice(0, -1) : path;
-    const segments = stem.split("/");
-    const capabilities = new Set(sources.flatMap(({ rule }) => rule.capabilities));
-    return {
-      path,
-      stem,
-      isPrefix,
-      head: headOf(stem, segments),
-      segments: segments.includes("+") ? segments : undefined,
-      capabilities,
-      isDenied: capabilities.has("deny"),
-      origin: sources.map(({ policy, rule }) => (rule.line === undefined ? policy : `${policy} line ${rule.line}`)).join(", "),
-      rules: sources.map(({ rule }) => rule),
-      isBounded: sources.some(({ rule }) => saysMore(rule)),
-    };
-  });
-}
-
-const saysMore = (rule: PathRule): boolean =>
-  rule.requiredParameters !== undefined ||
-  rule.allowedParameters !== undefined ||
-  rule.deniedParameters !== undefined ||
-  rule.minWrappingSeconds !== undefined ||
-  rule.maxWrappingSeconds !== undefined;
-
-/** Whether a rule with `+` is for these segments: each `+` for one of them, whatever it is. */
-function fits({ segments: pattern = [], isPrefix }: MergedRule, segments: readonly string[]): boolean {
-  if (segments.length < pattern.length || (!isPrefix && segments.length !== pattern.length)) return false;
-  return pattern.every((part, index) => {
-    const segment = segments[index] ?? "";
-    return part === "+" || part === segment || (isPrefix && index === pattern.length - 1 && segment.startsWith(part));
-  });
-}
-
-/** Of two rules whose first wildcard stands at the same place, the one that says more about the path comes first. */
-function byNearness(left: MergedRule, right: MergedRule): number {
-  if (left.isPrefix !== right.isPrefix) return left.isPrefix ? 1 : -1;
-  const fewer = plusCount(left) - plusCount(right);
-  if (fewer !== 0) return fewer;
-  if (left.path.length !== right.path.length) return right.path.length - left.path.length;
-  return byText(right.path, left.path);
-}
-
-function headOf(stem: string, segments: readonly string[]): string {
-  const plus = segments.indexOf("+");
-  return plus < 0
-    ? stem
-    : segments
-        .slice(0, plus)
-        .map((segment) => `${segment}/`)
-        .join("");
-}
-
-/** How many segments stand for any. */
-export const plusCount = ({ segments }: MergedRule): number => segments?.filter((segment) => segment === "+").length ?? 0;
 
 /** The capability that an access takes, beside `sudo`. */
 export function capabilityOf({ action }: PathAccess, exists: boolean): Capability {

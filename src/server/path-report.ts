@@ -68,7 +68,7 @@ export function presentRights(operator: Pick<Operator, "explainPath">, record: A
   if (path === undefined || capability === undefined) return undefined;
   const asked = (about: Parameters<Operator["explainPath"]>[0]["about"]): PathReport | undefined => {
     try {
-      return operator.explainPath({ about, path, capability }, now);
+      return operator.explainPath({ about, path, capability, sudo: record.because === "path_sudo" }, now);
     } catch (error) {
       if (["not_found", "malformed", "sealed"].includes(failureOf(error).code)) return undefined;
       throw error;

@@ -12,7 +12,8 @@ import type { Capability, PathAccess, PathRights, PathRule } from "../../model/p
 import type { Caller } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
-import { createPathRights, type NamedRules, rootRights } from "../path-rules";
+import type { NamedRules } from "../path-rule-index";
+import { createPathRights, type PathRuleSet, rootRights } from "../path-rules";
 import type { Projection } from "../projection";
 import { byText } from "../sorted-page";
 import { builtInPolicies } from "./built-in-policies";
@@ -72,10 +73,16 @@ const Rule = v.object({
 });
 const PolicyDocument = v.object({ text: v.string(), rules: v.array(Rule) });
 
-/** What is remembered of one list of names: it holds while each of them means the same. */
+/** What is remembered of one list of names, and of one caller with that list: it holds while each of them means the same. */
 interface Ready {
   readonly policies: readonly (PathPolicy | undefined)[];
-  readonly rights: PathRights;
+  readonly rights: PathRuleSet;
+}
+
+/** The rules of a policy that are the same for everybody, and those that have placeholders. */
+interface Halves {
+  readonly plain: NamedRules;
+  readonly templated: NamedRules;
 }
 
 const maxReady = 4096;
@@ -85,12 +92,17 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
   const kind = documents.kind(PolicyDocument);
   const named = new WeakMap<object, PathPolicy>();
   const ready = new Map<string, Ready>();
-  /** Asked at every use of every token, and a policy may have thousands of rules. */
-  const personal = new WeakMap<PathPolicy, boolean>();
+  const personal = new Map<string, Ready>();
+  const halved = new WeakMap<PathPolicy, Halves>();
 
-  function hasPlaceholders(policy: PathPolicy): boolean {
-    const known = personal.get(policy) ?? policy.rules.some(isTemplated);
-    personal.set(policy, known);
+  /** Asked at every use of every token, and a policy may have thousands of rules. */
+  function halvesOf(policy: PathPolicy): Halves {
+    const { name, rules } = policy;
+    const known = halved.get(policy) ?? {
+      plain: { name, rules: rules.filter((rule) => !isTemplated(rule)) },
+      templated: { name, rules: rules.filter(isTemplated) },
+    };
+    halved.set(policy, known);
     return known;
   }
 
@@ -104,18 +116,29 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
     return policy;
   }
 
-  /** Rules with placeholders differ from caller to caller, so whoever they are made for is a part of the key. */
-  function made(policies: readonly (PathPolicy | undefined)[], key: string, values: TemplateValues): PathRights {
-    const known = ready.get(key);
+  /** What was made ready before under this key, while none of the policies is another one. */
+  function remembered(place: Map<string, Ready>, key: string, policies: Ready["policies"], make: () => PathRuleSet): PathRuleSet {
+    const known = place.get(key);
     const isSame = known?.policies.length === policies.length && known.policies.every((policy, index) => policy === policies[index]);
     if (known !== undefined && isSame) return known.rights;
-    const rules = policies.flatMap((policy): NamedRules[] =>
-      policy === undefined ? [] : [{ name: policy.name, rules: filledIn(policy.rules, values) }],
-    );
-    const rights = createPathRights(rules);
-    if (ready.size >= maxReady) ready.clear();
-    ready.set(key, { policies, rights });
+    const rights = make();
+    if (place.size >= maxReady) place.clear();
+    place.set(key, { policies, rights });
     return rights;
+  }
+
+  /** Thousands of callers may have the same thousand rules: these are made ready once, and for each caller only what differs. */
+  function made(policies: Ready["policies"], key: string, values: TemplateValues): PathRights {
+    const halves = policies.flatMap((policy) => (policy === undefined ? [] : [halvesOf(policy)]));
+    const shared = remembered(ready, key, policies, () => createPathRights(halves.map(({ plain }) => plain)));
+    const templated = halves.map((each) => each.templated).filter(({ rules }) => rules.length > 0);
+    if (templated.length === 0) return shared;
+    const own = (): PathRuleSet =>
+      createPathRights(
+        templated.map(({ name, rules }) => ({ name, rules: filledIn(rules, values) })),
+        shared,
+      );
+    return remembered(personal, `${values.key}\n${key}`, policies, own);
   }
 
   const changed = (access: PathAccess, operation: AuditedOperation, name: string) => ({
@@ -164,8 +187,7 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
       if (names.includes("root")) return rootRights;
       const account = mounts.account(graph);
       const policies = names.map((name) => find(graph, account, name));
-      const isPersonal = policies.some((policy) => policy !== undefined && hasPlaceholders(policy));
-      return made(policies, `${isPersonal ? values.key : ""}\n${names.join("\n")}`, values);
+      return made(policies, names.join("\n"), values);
     },
 
     heldBy(graph, role) {

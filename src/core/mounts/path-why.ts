@@ -10,7 +10,7 @@ import type { PathAccess } from "../../model/paths";
 import type { Instant } from "../../model/types";
 import type { Graph } from "../graph";
 import { explainPath, type PathExplanation } from "../path-explanation";
-import type { NamedRules } from "../path-rules";
+import type { NamedRules } from "../path-rule-index";
 import type { Projection } from "../projection";
 import type { Documents } from "./documents";
 import { isVersioned, keyed } from "./keyed-places";

@@ -251,6 +251,8 @@ export function createTokens(deps: TokensDeps): Tokens {
         throw address(context, parameters.boundCidrs);
       const names = canonicalPolicies([...parameters.policies, ...(parameters.noDefaultPolicy ? [] : ["default"])]);
       if (names.includes("root")) throw argument("auth methods cannot create root tokens");
+      // A token that has this policy alone is taken for one around an answer.
+      if (names.includes("response-wrapping")) throw argument('cannot assign policy "response-wrapping"');
       const bounds = leaseBounds(mount);
       const explicit = explicitMaxOf(parameters.explicitMaxTtlSeconds, bounds);
       const terms = {

@@ -204,6 +204,13 @@ describe("a login by AppRole", () => {
     });
   });
 
+  test("gives no token that would be taken for one around an answer", async () => {
+    const role_id = await role("ci", { token_policies: "Response-Wrapping", token_no_default_policy: true });
+    const { secret_id } = await secretId("ci");
+    const body = { errors: ['cannot assign policy "response-wrapping"'] };
+    expect(await login({ role_id, secret_id })).toMatchObject({ status: 400, body });
+  });
+
   test("is renewed by what the role says now, and not once it is gone", async () => {
     const role_id = await role("ci", { token_ttl: 600 });
     const { secret_id } = await secretId("ci");

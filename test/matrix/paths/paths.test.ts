@@ -1,7 +1,8 @@
 /** Runs the tables of this folder: as policies in their language, in either order, in one policy and spread over several. */
 
 import { describe, expect, test } from "bun:test";
-import { createPathRights, type NamedRules } from "../../../src/core/path-rules";
+import type { NamedRules } from "../../../src/core/path-rule-index";
+import { createPathRights } from "../../../src/core/path-rules";
 import { parsePolicyText } from "../../../src/fronts/vault/policy-text";
 import type { PathAccess, PathVerdict } from "../../../src/model/paths";
 import { type PrecedenceRow, precedence, unions } from "./precedence";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { explainPath } from "../../../src/core/path-explanation";
-import { createPathRights, type NamedRules } from "../../../src/core/path-rules";
+import type { NamedRules } from "../../../src/core/path-rule-index";
+import { createPathRights } from "../../../src/core/path-rules";
 import type { Capability, PathAccess, PathRule } from "../../../src/model/paths";
 
 type Rule = readonly [path: string, ...capabilities: Capability[]];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createPathRights, type NamedRules } from "../../../src/core/path-rules";
+import type { NamedRules } from "../../../src/core/path-rule-index";
+import { createPathRights } from "../../../src/core/path-rules";
 import type { Capability, PathAccess, PathRule } from "../../../src/model/paths";
 
 const seed = 20261126;
@@ -76,6 +77,15 @@ describe("which rule decides", () => {
         expect(verdict.allowed ? verdict.rule : verdict.detail).toStartWith(
           chosen === undefined ? "no rule of" : `path "${chosen}" of policy`,
         );
+        // The same when some of the rules were made ready before, for others too.
+        const [first = policy("p0"), ...more] = policies;
+        const added = createPathRights(more, createPathRights([first]));
+        expect(added.verdict(access, exists).allowed).toBe(allowed);
+        expect([...added.matching(access.path)].map((rule) => rule.path)).toEqual(
+          [...rights.matching(access.path)].map((rule) => rule.path),
+        );
+        expect([added.capabilities(access.path), added.reaches("a/")]).toEqual([rights.capabilities(access.path), rights.reaches("a/")]);
+        expect([...added.index.rules()].map((rule) => rule.path).sort()).toEqual([...rights.index.rules()].map((rule) => rule.path).sort());
         const isNothing = united.has("deny") || united.size === 0;
         expect(rights.capabilities(access.path)).toEqual(isNothing ? ["deny"] : [...united].sort());
       }),
