@@ -32,6 +32,8 @@ export interface AgentDeps {
   readonly files: PrivateFiles;
   /** What names this machine; empty where nothing does. What is kept opens on no other. */
   readonly machine: string;
+  /** Resolves after so many milliseconds. Default: by a timer that keeps no process alive. */
+  readonly pause?: (ms: number) => Promise<void>;
 }
 
 export interface RunningAgent {
@@ -52,7 +54,7 @@ const readsAtOnce = 16;
 
 /** Throws `malformed` for what the configuration says and this machine does not have; the primary need not answer. */
 export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<RunningAgent> {
-  const { clock, random, logger, files } = deps;
+  const { clock, random, logger, files, pause = pauseByTimer } = deps;
   files.ensureFolder(config.dataFolder);
   const copyFolder = join(config.dataFolder, "copies");
   const common = { clock, logger };
@@ -207,7 +209,7 @@ async function openCopyKeys(config: AgentConfig, deps: AgentDeps, copyFolder: st
 }
 
 /** A pause that keeps nobody from ending the process. */
-function pause(ms: number): Promise<void> {
+function pauseByTimer(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms).unref();
   });

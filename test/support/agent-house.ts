@@ -31,6 +31,7 @@ export async function createAgentHouse() {
 
   let starts = 8;
   let machine = "machine-1";
+  let pause: ((ms: number) => Promise<void>) | undefined;
   const identity = `[identity]
 source = "arc"
 endpoint = "${simulator.machine(machineName).url}/metadata/identity/oauth2/token"
@@ -57,6 +58,7 @@ tokens_folder = "${simulator.tokensFolder}"
       logger: log,
       machine,
       files: createPrivateFiles(),
+      ...(pause === undefined ? {} : { pause }),
     });
   }
 
@@ -71,6 +73,10 @@ tokens_folder = "${simulator.tokensFolder}"
     /** The disk is in another machine from the next start on. */
     moveTo(other: string): void {
       machine = other;
+    },
+    /** How an agent waits from the next start on. */
+    waitBy(other: typeof pause): void {
+      pause = other;
     },
     start,
     bySocket:
