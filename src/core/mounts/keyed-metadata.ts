@@ -28,6 +28,12 @@ export interface KeyedView {
   readonly rules: Pick<SecretRules, "versionsKept" | "casRequired" | "deleteAfterSeconds" | "customMetadata">;
 }
 
+/** One name of a list, with what it is a name of; a folder has no view, and what the caller may not be shown has none either. */
+export interface KeyedListing {
+  readonly name: string;
+  readonly view?: KeyedView;
+}
+
 /** What is to change of a key's rules; absent members stay. 0 and `false` leave it to the mount. */
 export interface KeyedRules {
   readonly versionsKept?: number;
@@ -53,9 +59,14 @@ export interface KeyedMetadataOperations {
   remove(caller: Caller, access: PathAccess, ref: KeyRef): Promise<void>;
   /** What lies in a folder, sorted by bytes, folders with a slash at the end. `key` is the folder; empty: the mount itself. */
   list(caller: Caller, access: PathAccess, ref: KeyRef): Promise<readonly string[]>;
+  /** The same with all that is known of each key that the caller could be shown alone, by `accessTo`; of folders nothing. */
+  listWithViews(caller: Caller, access: PathAccess, ref: KeyRef, accessTo: (key: string) => PathAccess): Promise<readonly KeyedListing[]>;
   settings(caller: Caller, access: PathAccess, mount: string): Promise<KeyedSettings>;
   setSettings(caller: Caller, access: PathAccess, mount: string, settings: Partial<KeyedSettings>): Promise<void>;
 }
+
+/** Of one key, however many requests they came with. */
+const mostNotes = 64;
 
 export interface KeyedMetadataDeps {
   readonly projection: Projection;
@@ -119,6 +130,22 @@ export function createKeyedMetadata({ projection, gate, places }: KeyedMetadataD
         places.assertMount(graph, ref.mount);
         const { items } = await sortedPage(namesIn(graph, places.folderOf(graph, ref)), { order: byBytes });
         return items;
+      }),
+
+    listWithViews: (caller, access, ref, accessTo) =>
+      gate.release(caller, { operation: "secret.list", access }, async (graph) => {
+        places.assertMount(graph, ref.mount);
+        const { items } = await sortedPage(namesIn(graph, places.folderOf(graph, ref)), { order: byBytes });
+        const pace = createPace();
+        const listed: KeyedListing[] = [];
+        for (const name of items) {
+          await pace();
+          const key = ref.key === "" ? name : `${ref.key}/${name}`;
+          const isTold = !name.endsWith("/") && gate.allowsPath(caller, accessTo(key), true);
+          const id = isTold ? places.idOf(graph, { mount: ref.mount, key }) : undefined;
+          listed.push(id === undefined ? { name } : { name, view: viewOf(graph, id, places.keeping(graph, id)?.versionsKept ?? 0) });
+        }
+        return listed;
       }),
 
     settings: (caller, access, mount) =>
@@ -232,7 +259,19 @@ function metadataAfter(before: SecretRules["customMetadata"], change: KeyedRules
     if (value === null) members.delete(name);
     else members.set(name, value);
   }
+  if (members.size > mostNotes) throw tooManyNotes(members.size);
   return members.size === 0 ? undefined : Object.fromEntries(members);
+}
+
+function tooManyNotes(count: number): PosternError {
+  const says = `custom_metadata validation failed: payload must contain at most ${mostNotes} keys, provided ${count}`;
+  return new PosternError({
+    code: "malformed",
+    where: "custom_metadata",
+    expected: `at most ${mostNotes} members`,
+    kind: "argument",
+    says,
+  });
 }
 
 function* namesIn(graph: Graph, folder: string): Generator<string> {

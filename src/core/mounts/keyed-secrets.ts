@@ -77,6 +77,7 @@ export interface KeyedSecretsDeps {
   readonly places: KeyedPlaces;
 }
 
+const mostPatchedBytes = 1 << 20;
 const operations = { deleted: "secret.delete", readable: "secret.undelete", destroyed: "secret.destroy" } as const;
 
 export function createKeyedSecrets({ projection, gate, store, places }: KeyedSecretsDeps): KeyedSecretOperations {
@@ -162,6 +163,7 @@ export function createKeyedSecrets({ projection, gate, store, places }: KeyedSec
           const { value, ...shown } = opened(graph, demand.resource, { mount: write.mount, key: write.key }, now);
           if (value === undefined) return { changes: [], result: { ...shown, isWritten: false } };
           const next = SecretBytes.ofText(mergePatched(objectText(value), objectText(write.value)));
+          assertNotGrown(next, value);
           const { changes, result } = written(graph, { ...write, value: next }, demand.resource, now);
           return { changes, result: { ...result, isWritten: true } };
         }),
@@ -218,6 +220,12 @@ function writtenVersion(graph: Graph, id: ResourceId, changes: readonly Change[]
   const state = changes.find((change) => change.type === "put_version_state");
   const deletesAt = state?.deletesAt === undefined ? {} : { deletesAt: state.deletesAt };
   return shownVersion(graph, { resource: id, version: put?.version ?? 0, createdAt: now, revision: graph.revision, ...deletesAt });
+}
+
+/** Any write is bounded by what a request may hold; patches, each of them small, are not to pile up to more than that. */
+function assertNotGrown(next: SecretBytes, before: SecretBytes): void {
+  const limitBytes = Math.max(mostPatchedBytes, before.byteLength);
+  if (next.byteLength > limitBytes) throw new PosternError({ code: "too_large", what: "a secret that was patched", limitBytes });
 }
 
 function assertFollows(newest: number, { casRequired }: Keeping, cas: number | undefined): void {

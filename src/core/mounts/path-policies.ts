@@ -187,7 +187,7 @@ export function createPathPolicies({ projection, gate, documents, mounts }: Path
       if (names.includes("root")) return rootRights;
       const account = mounts.account(graph);
       const policies = names.map((name) => find(graph, account, name));
-      return made(policies, names.join("\n"), values);
+      return made(policies, JSON.stringify(names), values);
     },
 
     heldBy(graph, role) {

@@ -207,6 +207,8 @@ export function createTokens(deps: TokensDeps): Tokens {
   async function keepBatch(token: BatchToken): Promise<IssuedToken> {
     const account = accountOf(token.role);
     const text = await batches.seal(account, token);
+    if (text.byteLength > maxTokenBytes)
+      throw argument(`the token would be longer than ${maxTokenBytes} bytes: give it fewer policies or less metadata`);
     return { token: text, view: batchView({ ...token, digest: sha256Hex(text.reveal()) }, token.createdAt), warnings: [] };
   }
 

@@ -3,10 +3,9 @@
 import { PosternError } from "../../model/failures";
 import type { Call } from "./engine";
 import { askedFor } from "./kv-body";
-import type { Answer } from "./wire";
 
 /** An empty list is told as nothing there. `after` and `limit` page it. Source: OpenBao 2.x, sdk/logical (list pagination). */
-export function listAnswer(call: Call, keys: readonly string[]): Answer {
+export function listAnswer(call: Call, keys: readonly string[]): { readonly data: { readonly keys: readonly string[] } } {
   const asked = askedFor(call);
   const after = asked.text("after") ?? "";
   const limit = asked.whole("limit") ?? 0;

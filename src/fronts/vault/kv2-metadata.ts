@@ -17,6 +17,8 @@ import { type Answer, framed } from "./wire";
 export const metadataRoutes: readonly EngineRoute[] = [
   { path: "metadata", list, read: wrongAction, write: wrongAction, patch: wrongAction, delete: wrongAction },
   { path: "metadata/*", read: show, write, patch, delete: remove, list },
+  { path: "detailed-metadata", list: listDetails },
+  { path: "detailed-metadata/*", list: listDetails },
   { path: "config", read: showSettings, write: writeSettings },
 ];
 
@@ -27,6 +29,19 @@ export function keyOf({ mount, parameters: [key = ""] }: Call): KeyRef {
 
 async function list(call: Call): Promise<Answer> {
   return listAnswer(call, await call.broker.paths.keyedMetadata.list(call.caller(), call.access(), keyOf(call)));
+}
+
+/** Source: OpenBao 2.x, builtin/logical/kv (path_metadata.go, detailed list). */
+async function listDetails(call: Call): Promise<Answer> {
+  const accessTo = (key: string) => ({ path: `${call.mount.path}/metadata/${key}`, action: "read" }) as const;
+  const listed = await call.broker.paths.keyedMetadata.listWithViews(call.caller(), call.access(), keyOf(call), accessTo);
+  const { data } = listAnswer(
+    call,
+    listed.map(({ name }) => name),
+  );
+  const keys = new Set(data.keys);
+  const known = listed.flatMap(({ name, view }) => (view === undefined || !keys.has(name) ? [] : [[name, viewShape(view)] as const]));
+  return { data: { ...data, key_info: Object.fromEntries(known) } };
 }
 
 async function show(call: Call): Promise<Answer> {
