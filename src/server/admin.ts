@@ -204,12 +204,7 @@ export function createAdminApp(deps: AdminDeps): AdminApp {
     return {};
   });
   handle(adminOperations.createRootToken, async ({ ttlSeconds }, { context }) => {
-    const { token } = await operator.createRootToken(ttlSeconds, context).catch((error: unknown) => {
-      const failure = failureOf(error);
-      if (failure.code !== "sealed" || failure.reason !== "no_path_account") throw error;
-      const expected = "the account that clients of HashiCorp Vault work in: there is not exactly one";
-      throw new PosternError({ code: "malformed", where: "vault.account", expected, kind: "argument" }, { cause: error });
-    });
+    const { token } = await operator.createRootToken(ttlSeconds, context);
     if (token === undefined) throw new PosternError({ code: "internal", what: "a root token" });
     return { token };
   });
@@ -321,8 +316,16 @@ function policyLoad(input: InputOf<typeof adminOperations.loadPolicy>): PolicyLo
   return { policy, mode, text, ...(file === undefined ? {} : { file }) };
 }
 
-function refuse(error: unknown, logger: Logger): Response {
+/** What is the operator's to set is told as such. */
+function operatorsFailure(error: unknown): Failure {
   const failure = failureOf(error);
+  if (failure.code !== "sealed" || failure.reason !== "no_path_account") return failure;
+  const expected = "the account that clients of HashiCorp Vault work in: there is not exactly one";
+  return { code: "malformed", where: "vault.account", expected, kind: "argument" };
+}
+
+function refuse(error: unknown, logger: Logger): Response {
+  const failure = operatorsFailure(error);
   if (failure.code === "internal") logger.error("admin_request_failed", { what: failure.what, because: failure.because });
   return Response.json({ error: adminFailure(failure) }, { status: statusOf(failure), headers: { "cache-control": "no-store" } });
 }

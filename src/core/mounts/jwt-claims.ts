@@ -96,6 +96,8 @@ export function identityIn(claims: JsonObject, rules: ClaimRules): ClaimedIdenti
   const user = rules.userClaimIsPointer ? claimAt(claims, rules.userClaim) : ownClaim(claims, rules.userClaim);
   if (user === undefined || user === "") return { problem: `claim "${rules.userClaim}" not found in token` };
   if (typeof user !== "string") return { problem: `claim "${rules.userClaim}" could not be converted to string` };
+  if (!isName(user))
+    return { problem: `claim "${rules.userClaim}" is no name: expected text in normal form C without control characters and outer spaces` };
   if (rules.groupsClaim !== "") {
     const groups = claimAt(claims, rules.groupsClaim);
     if (groups === undefined) return { problem: `"${rules.groupsClaim}" claim not found in token` };
@@ -112,6 +114,9 @@ export function identityIn(claims: JsonObject, rules: ClaimRules): ClaimedIdenti
   }
   return { user, metadata: Object.fromEntries(metadata) };
 }
+
+/** Of texts that look the same one alone is a name, so that nobody is two identities, or can be taken for somebody else. */
+const isName = (text: string): boolean => text === text.normalize("NFC").trim() && text.isWellFormed() && !/\p{Cc}/u.test(text);
 
 /** Texts at the bound claims, to be compared again when the token is renewed. */
 export function evidenceIn(claims: JsonObject, { boundClaims }: ClaimRules): Readonly<Record<string, readonly string[]>> {

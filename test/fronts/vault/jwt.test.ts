@@ -361,6 +361,17 @@ describe("a login by any issuer's token", () => {
     expect((await login(signToken(claims({ aud })))).status).toBe(status);
   });
 
+  test.each(["job ", " job", "job\n", "jo\u0000b", "e\u0301", "\u212b", "\ud800"])(
+    "takes nobody of the name %j, which is another's to the eye",
+    async (sub) => {
+      await config({ jwt_validation_pubkeys: [pem(0)] });
+      await role("job", { bound_audiences: "here", user_claim: "sub" });
+      const { status, body } = await login(signToken({ aud: "here", sub, exp: seconds + 60 }), "job");
+      expect([status, body.errors[0]]).toEqual([400, expect.stringContaining('claim "sub" is no name')]);
+      expect((await login(signToken({ aud: "here", sub: "repo:o/r//x: \u00e9", exp: seconds + 60 }), "job")).status).toBe(200);
+    },
+  );
+
   test("does not take a token with an audience for a role that binds none", async () => {
     await config({ jwt_validation_pubkeys: pem(0) });
     await role("vm", { bound_subject: "job", user_claim: "sub" });

@@ -67,10 +67,13 @@ describe("postern account create", () => {
   });
 });
 
-test("postern vault token asks which account is meant where there are several", async () => {
-  const { code, err } = await cli.run("vault token");
-  expect([code, err]).toEqual([1, expect.stringContaining("vault.account")]);
-});
+test.each(["vault token", "why --path secret/x --policy default"])(
+  "postern %s asks which account is meant where there are several",
+  async (line) => {
+    const { code, err } = await cli.run(line);
+    expect([code, err]).toEqual([1, expect.stringContaining("vault.account")]);
+  },
+);
 
 describe("postern role retrieve-key", () => {
   test("prints keys alone, one on a line", async () => {
