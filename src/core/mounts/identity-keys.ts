@@ -6,17 +6,15 @@
  */
 
 import * as v from "valibot";
-import { generateRsa } from "../../crypto/signing";
 import { PosternError } from "../../model/failures";
 import { makeId, type ResourceId, type RoleId } from "../../model/ids";
 import type { PathAccess } from "../../model/paths";
-import type { Keyring } from "../../model/ports";
 import type { Caller, Instant } from "../../model/types";
 import type { Gate } from "../gate";
 import type { Graph } from "../graph";
-import type { Projection } from "../projection";
 import { type Documents, namesIn } from "./documents";
-import { type KeyRing, newRing, publicKeysOf, readRing, ringBytes, rotatedRing, secondsUntilReady } from "./key-ring";
+import { createKeyRings, type KeyRingsDeps } from "./identity-key-rings";
+import { type KeyRing, publicKeysOf } from "./key-ring";
 import { type Mounts, shortPath } from "./mounts";
 
 export interface IdentityKey {
@@ -41,8 +39,8 @@ export interface IdentityKeyOperations {
   /** Throws `malformed` for `default` and for one that a mount signs with. Does nothing when there is none. */
   remove(caller: Caller, access: PathAccess, name: string): Promise<void>;
   /**
-   * Has the next key sign at once. The old one verifies for `verificationSeconds` (default: its own); 0 is for one that somebody else may have. Throws `malformed`
-   * while the next key is not published for long enough, `not_found` when there is no such key.
+   * Has the next key sign at once. The old one verifies for `verificationSeconds` (default: its own). Throws `malformed` while the next key is not published for long
+   * enough, `not_found` when there is no such key. 0 is for a key that somebody else may have: it goes in any case, and until verifiers ask again they may refuse the next.
    */
   rotate(caller: Caller, access: PathAccess, name: string, verificationSeconds: number | undefined): Promise<void>;
 }
@@ -58,12 +56,10 @@ export interface IdentityKeys {
   publicKeys(now: Instant): readonly object[];
 }
 
-export interface IdentityKeysDeps {
-  readonly projection: Projection;
+export interface IdentityKeysDeps extends KeyRingsDeps {
   readonly gate: Gate;
   readonly mounts: Mounts;
   readonly documents: Documents;
-  readonly keyring: Pick<Keyring, "nodeSecret" | "putNodeSecret">;
 }
 
 const KeyDocument = v.object({
@@ -91,7 +87,7 @@ const nameForm = /^\w(?:[\w.-]{0,126}\w)?$/;
 export function createIdentityKeys(deps: IdentityKeysDeps): IdentityKeys {
   const { projection, gate, mounts, documents } = deps;
   const kind = documents.kind(KeyDocument);
-  const rings = createRings(deps);
+  const rings = createKeyRings(deps);
   const removalChecks: ((graph: Graph, name: string) => void)[] = [];
 
   const branchOf = (graph: Graph): RoleId => makeId(mounts.account(graph), "policy", "vault/identity/key");
@@ -188,91 +184,6 @@ function changedKey(key: KeyDocument, { algorithm = "RS256", ...change }: Identi
     verificationSeconds,
     allowedClients: [...allowedClients],
     keptSeconds: Math.max(key.keptSeconds, verificationSeconds),
-  };
-}
-
-interface Rings {
-  /** As it is, without making or rotating any. */
-  held(name: string, createdAt: Instant): KeyRing | undefined;
-  current(name: string, key: KeyDocument, now: Instant): Promise<KeyRing>;
-  rotate(name: string, terms: { readonly createdAt: Instant; readonly now: Instant; readonly keptSeconds: number }): Promise<void>;
-  forget(name: string): Promise<void>;
-}
-
-/** The private keys of this node. One change of a ring is under way at a time. */
-function createRings({ projection, mounts, keyring }: IdentityKeysDeps): Rings {
-  const open = new Map<string, KeyRing>();
-  let last: Promise<unknown> = Promise.resolve();
-  const secretName = (name: string): string => `identity-key/${name}`;
-
-  /** Of another account's key, or of one that is gone, none. */
-  function placeOf(name: string): string {
-    const graph = projection.graph();
-    const account = mounts.account(graph);
-    return `${account} ${graph.account(account)?.createdAt} ${name}`;
-  }
-
-  function held(name: string, createdAt: Instant): KeyRing | undefined {
-    const place = placeOf(name);
-    const known = open.get(place);
-    if (known !== undefined) return known.madeFor === createdAt ? known : undefined;
-    const bytes = keyring.nodeSecret(mounts.account(projection.graph()), secretName(name));
-    const ring = bytes === undefined ? undefined : readRing(bytes);
-    bytes?.fill(0);
-    if (ring?.madeFor !== createdAt) return undefined;
-    open.set(place, ring);
-    return ring;
-  }
-
-  async function keep(name: string, ring: KeyRing): Promise<KeyRing> {
-    const bytes = ringBytes(ring);
-    await keyring.putNodeSecret(mounts.account(projection.graph()), secretName(name), bytes);
-    bytes.fill(0);
-    open.set(placeOf(name), ring);
-    return ring;
-  }
-
-  function inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
-    const mine = last.then(change);
-    last = mine.catch(() => undefined);
-    return mine;
-  }
-
-  const isDue = (ring: KeyRing, { rotationSeconds }: KeyDocument, now: Instant): boolean =>
-    now >= ring.current.since + rotationSeconds * 1000 && secondsUntilReady(ring, now) === 0;
-
-  return {
-    held,
-
-    async current(name, key, now) {
-      const known = held(name, key.createdAt);
-      if (known !== undefined && !isDue(known, key, now)) return known;
-      return inTurn(async () => {
-        const ring = held(name, key.createdAt);
-        if (ring === undefined) return keep(name, newRing(key.createdAt, await Promise.all([generateRsa(), generateRsa()]), now));
-        if (!isDue(ring, key, now)) return ring;
-        return keep(name, rotatedRing(ring, await generateRsa(), { now, keptSeconds: key.keptSeconds }));
-      });
-    },
-
-    rotate: (name, { createdAt, now, keptSeconds }) =>
-      inTurn(async () => {
-        const ring = held(name, createdAt);
-        // One that never signed has nothing to give up.
-        if (ring === undefined) return;
-        const missing = secondsUntilReady(ring, now);
-        if (missing > 0)
-          throw refused("name", `the next key is published too shortly for it to be known everywhere: rotate again in ${missing} seconds`);
-        await keep(name, rotatedRing(ring, await generateRsa(), { now, keptSeconds }));
-      }),
-
-    forget: (name) =>
-      inTurn(async () => {
-        open.delete(placeOf(name));
-        const account = mounts.account(projection.graph());
-        if (keyring.nodeSecret(account, secretName(name)) !== undefined)
-          await keyring.putNodeSecret(account, secretName(name), new Uint8Array());
-      }),
   };
 }
 
