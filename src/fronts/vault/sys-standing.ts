@@ -6,7 +6,7 @@
 
 import { PosternError } from "../../model/failures";
 import type { Standing } from "../front";
-import type { Call, EngineRoute } from "./engine";
+import type { Call, EngineRoute, Handler } from "./engine";
 import type { Answer } from "./wire";
 
 /** The version whose answers these are: tools decide by it what they may ask. A plain one, for a suffix breaks their comparisons. */
@@ -17,9 +17,12 @@ export const standingRoutes: readonly EngineRoute[] = [
   { path: "health", open: true, read: health },
   { path: "seal-status", open: true, read: sealStatus },
   { path: "leader", open: true, read: leader },
-  { path: "init", open: true, read: initialised, write: refused },
-  { path: "unseal", open: true, write: refused },
-  { path: "seal", open: true, write: refused },
+  { path: "init", open: true, read: initialised, write: onMachine("the server is initialised on its own machine, by: postern init") },
+  { path: "unseal", open: true, write: onMachine("the server is unsealed on its own machine, by: postern seal unseal") },
+  { path: "seal", open: true, write: onMachine("the server is sealed on its own machine, by ending it: its keys are in its memory alone") },
+  ...everywhere("rekey", "the root key is replaced on the server's own machine, by: postern seal rotate root"),
+  ...everywhere("rekey-recovery-key", "the recovery key is replaced on the server's own machine, by: postern seal rotate root"),
+  ...everywhere("generate-root", "a root token is made on the server's own machine, by: postern vault token"),
   { path: "replication/status", open: true, read: replication },
 ];
 
@@ -113,7 +116,13 @@ export function leader({ settings }: StandingCall): Answer {
   return { bare };
 }
 
-/** Keys are made, shown and used on the machine itself, by its own commands. */
-function refused(): never {
-  throw new PosternError({ code: "unauthenticated", because: "admin_socket_only" });
+/** Keys are made, shown and used on the machine itself, by its own commands. Clients print both sentences, and match the first. */
+function onMachine(hint: string): Handler {
+  return () => Promise.reject(new PosternError({ code: "forbidden", because: "admin_socket_only", says: "permission denied", hint }));
+}
+
+/** At every path below. */
+function everywhere(path: string, hint: string): readonly EngineRoute[] {
+  const refuse = onMachine(hint);
+  return [{ path: `${path}/*`, open: true, read: refuse, write: refuse, delete: refuse }];
 }

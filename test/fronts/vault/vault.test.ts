@@ -22,8 +22,6 @@ describe("the Vault front", () => {
     ["GET /v1/sys/mounts", 403, denied],
     ["GET /v1/sys/mounts?list=true", 403, denied],
     ["POST /v1/sys/auth/azure", 403, denied],
-    ["PUT /v1/sys/unseal", 403, denied],
-    ["PUT /v1/sys/init", 403, denied],
     ["GET /v1/sys/internal/ui/mounts/secret/app", 403, denied],
     ["GET /v1/never/heard/of", 403, denied],
     ["GET /v1/secret/..%2fdata", 400, `{"errors":["relative paths not supported"]}`],
@@ -39,6 +37,24 @@ describe("the Vault front", () => {
   ])("answers %p without a token with %p", async (question, status, text) => {
     const answer = await ask(front, { ask: question });
     expect([answer.status, answer.text]).toEqual([status, text]);
+  });
+
+  test.each([
+    ["PUT /v1/sys/init", "postern init"],
+    ["PUT /v1/sys/unseal", "postern seal unseal"],
+    ["PUT /v1/sys/seal", "by ending it"],
+    ["GET /v1/sys/rekey/init", "postern seal rotate root"],
+    ["PUT /v1/sys/rekey/init", "postern seal rotate root"],
+    ["PUT /v1/sys/rekey/update", "postern seal rotate root"],
+    ["DELETE /v1/sys/rekey/init", "postern seal rotate root"],
+    ["PUT /v1/sys/rekey-recovery-key/init", "postern seal rotate root"],
+    ["GET /v1/sys/generate-root/attempt", "postern vault token"],
+    ["PUT /v1/sys/generate-root/update", "postern vault token"],
+  ])("refuses %s in the word that clients match, and says by which command it is done", async (question, command) => {
+    for (const headers of [{}, { "x-vault-token": "hvs.nothing" }]) {
+      const answer = await ask(front, { ask: question, headers });
+      expect([answer.status, JSON.parse(answer.text).errors]).toEqual([403, ["permission denied", expect.stringContaining(command)]]);
+    }
   });
 
   test.each([
