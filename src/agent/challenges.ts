@@ -17,6 +17,8 @@ export interface Challenges {
   spend(secret: SecretBytes): boolean;
   /** Removes what counts no more. */
   sweep(): void;
+  /** Removes all: nothing of them counts any more. */
+  close(): void;
 }
 
 const lifetimeMs = 30_000;
@@ -51,6 +53,9 @@ export function createChallenges(deps: { readonly folder: ChallengeFolder; reado
 
   return {
     sweep,
+    close() {
+      for (const name of outstanding.keys()) drop(name);
+    },
     issue(user) {
       const nowMs = clock.monotonicMs();
       sweep();

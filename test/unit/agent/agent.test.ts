@@ -253,6 +253,14 @@ describe("a port with challenges", () => {
     expect((await challenge()).status).toBe(401);
   });
 
+  test("leaves no file behind when the agent ends", async () => {
+    const agent = await start(settings);
+    const answer = await fetch(`${agent.urls()[0]}/challenge`, { method: "POST", headers: { metadata: "true" } });
+    expect([answer.status, readdirSync(join(house.folder, "challenges")).length]).toEqual([401, 1]);
+    await agent.stop();
+    expect(readdirSync(join(house.folder, "challenges"))).toEqual([]);
+  });
+
   test("empties its folder at the start, and takes no folder that is a link", async () => {
     await open();
     expect(readdirSync(join(house.folder, "challenges"))).toEqual([]);

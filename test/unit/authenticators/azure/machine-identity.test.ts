@@ -125,14 +125,34 @@ describe("which identity it is", () => {
     arc.configure({ echo: true });
   });
 
-  test("fails closed when the endpoint hands out somebody else's token", async () => {
-    const body = JSON.stringify({
-      access_token: simulator.mint({ machine: "vm", now: clock.now() }),
-      client_id: app.clientId,
-      resource: arm,
-    });
-    machineOf("vm-both").fault("token", { kind: "body", body, contentType: "application/json" });
-    expect(await outcomeOf(imds("vm-both", { kind: "client", value: app.clientId }).identity, arm)).toContain("identity_mismatch");
+  test.each([
+    ["client", app.clientId],
+    ["object", app.oid],
+    ["resource", app.mirid ?? ""],
+  ] as const)(
+    "fails closed when the endpoint hands out somebody else's token for a %s id, whatever it says beside it",
+    async (kind, value) => {
+      const said = { client_id: app.clientId, object_id: app.oid, msi_res_id: app.mirid, mi_res_id: app.mirid, resource: arm };
+      const body = JSON.stringify({ access_token: simulator.mint({ machine: "vm", now: clock.now() }), ...said });
+      machineOf("vm-both").fault("token", { kind: "body", body, contentType: "application/json" });
+      expect(await outcomeOf(imds("vm-both", { kind, value }).identity, arm)).toBe("upstream_unavailable: identity_mismatch");
+    },
+  );
+
+  test("may be a resource whose id is written with a slash at the start or without, and in any case", async () => {
+    const value = (app.mirid ?? "").toUpperCase().replace(/^\//u, "");
+    const token = simulator.mint({ machine: "vm-both", identity: "id-app", now: clock.now() });
+    machineOf("vm-both").fault("token", { kind: "body", body: JSON.stringify({ access_token: token }), contentType: "application/json" });
+    expect(await outcomeOf(imds("vm-both", { kind: "resource", value }).identity, arm)).toBe("token");
+    const longer = imds("vm-both", { kind: "resource", value: `${value}X` });
+    expect(await outcomeOf(longer.identity, arm)).toContain("identity_mismatch");
+  });
+
+  test("must be told where there are several and none is the machine's own", async () => {
+    const endpoint = `${machineOf("vm-multi").url}${path}`;
+    const machine = createTestMachine({ source: "imds", endpoint }, { clock });
+    expect(await outcomeOf(machine.identity, arm)).toBe("upstream_unavailable: http_400_invalid_request");
+    expect(machine.pauses).toEqual([]);
   });
 });
 
