@@ -36,6 +36,8 @@ export interface RunningApp {
   oldestAgeMs(): number | undefined;
   /** Writes the copy, if there is one. */
   save(): void;
+  /** Writes the copy for the last time and ends its challenges: the copy is another's from here on, and what is still under way changes it no more. */
+  close(): void;
   /** Gives up its session at the primary. Never throws. */
   leave(): Promise<void>;
 }
@@ -71,6 +73,7 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
   const role = parseIdentifier(account, "host", app.login.slice("host/".length));
   const copy = copyOf(app, account, deps);
   let isSaving = false;
+  let isClosed = false;
   const upstream = upstreamOf(app, deps);
   const cache = createSecretCache({
     app: app.name,
@@ -86,6 +89,7 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
   });
 
   function save(): void {
+    if (isClosed) return;
     try {
       copy?.save(cache.state());
     } catch (error) {
@@ -103,15 +107,21 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
   }
 
   const kept = app.keep.map((name) => parseIdentifier(account, "variable", name));
+  const served = readerOf(app, { account, role, cache, notes, deps });
   return {
     app,
-    ...readerOf(app, { account, role, cache, notes, deps }),
+    ...served,
     refresh: () => cache.refresh(kept),
     oldestAgeMs() {
       const ages = cache.state().kept.map(({ ageMs }) => ageMs);
       return ages.length === 0 ? undefined : Math.max(...ages);
     },
     save,
+    close() {
+      save();
+      isClosed = true;
+      served.challenges?.close();
+    },
     leave: upstream.leave,
   };
 }

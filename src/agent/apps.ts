@@ -51,10 +51,7 @@ export function createApps(deps: Omit<RunningAppDeps, "config">): Apps {
   async function closeApps(leaving: readonly Served[]): Promise<void> {
     for (const { running } of leaving) served.delete(running.app.name);
     await Promise.all(leaving.map(({ place }) => place.close()));
-    for (const { running } of leaving) {
-      running.save();
-      running.challenges?.close();
-    }
+    for (const { running } of leaving) running.close();
     if (deps.line.isAway()) return;
     await Promise.race([Promise.all(leaving.map(({ running }) => running.leave())), deps.pause(leaveMs)]);
   }
