@@ -226,7 +226,8 @@ export async function openTokens(deps: TokensDeps): Promise<KeptTokens> {
         for (const row of page) {
           put(row.digest, row.account, row.name, row.serial);
           if (row.expiresAt !== 0 && row.expiresAt <= now) {
-            ended.push({ step: "remove", digest: row.digest, name: row.name });
+            // With a token goes what belongs to it, however long that was to be kept.
+            ended.push(row.name === "" ? { step: "remove", digest: row.digest } : { step: "remove", digest: row.digest, name: row.name });
             continue;
           }
           // What belongs to a token is opened when somebody wants it.

@@ -46,6 +46,12 @@ export function tokenStoreContract(name: string, open: () => Promise<Store>): vo
       expect(await loadedTexts(store)).toEqual(["a", "b"]);
     });
 
+    test("keeps nothing of a token that ended while nobody looked", async () => {
+      await write(tokenPut("ended", "a", { expiresAt: now }), tokenPut("ended", "mine", { name: "cubbyhole" }));
+      expect(await loadedTexts(store)).toEqual([]);
+      expect(await store.tokens.belonging(digestOf("ended"), "cubbyhole")).toBeUndefined();
+    });
+
     test("replaces a record, and keeps the last of one write", async () => {
       await write(tokenPut("one", "first"));
       await write(tokenPut("one", "second"), tokenRemoval("one"), tokenPut("one", "third"));

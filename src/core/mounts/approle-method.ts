@@ -189,6 +189,9 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
     return secretId !== undefined && madeAt !== undefined && secretId.createdAt >= madeAt ? secretId : undefined;
   }
 
+  const accessorsOf = (graph: Graph, id: RoleId, now: Instant): readonly string[] =>
+    secretIds.accessors(id, graph.resource(id)?.createdAt ?? 0, now);
+
   return {
     login({ mount, path, roleId, secretId }, context) {
       const { now, clientAddress } = context;
@@ -284,13 +287,14 @@ export function createAppRoleMethod(deps: AppRoleDeps): AppRoleOperations {
             metadata: { ...request.metadata },
           },
           text,
+          graph.resource(id)?.createdAt,
         );
         return { value: text, accessor, ttlSeconds, uses };
       }),
 
     secretIdAccessors: (caller, access, mount, name) =>
       gate.release(caller, demand("list_secret_ids", access, mount, name), (graph) =>
-        secretIds.accessors(existing(graph, mount, name).id, caller.context.now),
+        accessorsOf(graph, existing(graph, mount, name).id, caller.context.now),
       ),
 
     lookUpSecretId: (caller, access, mount, name, which) =>

@@ -26,7 +26,7 @@ import type { PathOperations } from "./operations";
 import { createPathPolicies } from "./path-policies";
 import { createPathTools } from "./path-tools";
 import { createPathWhy, type PathWhy } from "./path-why";
-import { createSecretIds } from "./secret-ids";
+import { createSecretIds, type SecretId } from "./secret-ids";
 import { createUserpassMethod } from "./userpass-method";
 import { createVariables } from "./variables";
 import { createWrapping } from "./wrapping";
@@ -79,7 +79,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
   const places = createKeyedPlaces({ mounts, documents });
   mounts.onBegin((graph, mount) => mount.type === keyed && assertNothingBelow(graph, mount.path, places));
   mounts.onEnd({ changes: (graph, mount) => (mount.type === keyed ? removalOfMount(graph, mount.path, places) : []) });
-  const secretIds = createSecretIds(store.tokens);
+  const secretIds = createSecretIds(store.tokens, clock);
   const ledger = await createTokenLedger(store.tokens, clock, secretIds.takes);
   const tokens = createTokens({ projection, mounts, policies, ledger, store: store.tokens, keyring, random, clock });
   const tokenRoles = createTokenRoles({ projection, gate, documents, mounts });
@@ -106,6 +106,13 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     if (!isSound(account)) return false;
     if (graph.account(account) === undefined) return true;
     return mounts.answersFor(graph, account) && !tokens.isOurs(graph, token);
+  }
+
+  /** Of a role that is gone, or was made again under the same name. */
+  function isLeftOver({ role, createdAt }: SecretId): boolean {
+    if (!isSound(accountOf(role))) return false;
+    const madeAt = projection.graph().resource(role)?.createdAt;
+    return madeAt === undefined || madeAt > createdAt;
   }
 
   /** Of an account that was tampered with nothing is known: neither that a token is good nor that it may be thrown away. */
@@ -144,7 +151,7 @@ export async function createPaths(deps: PathsDeps): Promise<Paths> {
     why: createPathWhy({ projection, mounts, policies, documents, ledger }),
     async tidy() {
       while (await ledger.sweep(clock.now(), isLost)) await nextTurn();
-      await secretIds.tidy(clock.now());
+      await secretIds.tidy(clock.now(), isLeftOver);
       await store.tokens.tidy();
       await azureMethod.goOn();
     },

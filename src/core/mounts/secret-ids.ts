@@ -8,9 +8,10 @@
 import * as v from "valibot";
 import { PosternError } from "../../model/failures";
 import { accountOf, parseRoleId, type RoleId } from "../../model/ids";
-import type { TokenRecord, TokenStep, TokenStore } from "../../model/ports";
+import type { Clock, TokenRecord, TokenStep, TokenStore } from "../../model/ports";
 import { SecretBytes } from "../../model/secret-bytes";
 import type { Instant } from "../../model/types";
+import { createPace } from "../slices";
 import { ownRecord } from "./own-record";
 
 const text = v.string();
@@ -41,19 +42,19 @@ export interface SecretId extends Readonly<v.InferOutput<typeof SecretIdDocument
 export interface SecretIds {
   /** Takes a record that was loaded, when it is one of these. To be asked before anything else. */
   takes(record: TokenRecord): boolean;
-  /** Makes it durable. Throws `exists` when the role has the same one already. */
-  put(secretId: Omit<SecretId, "digest">, value: SecretBytes): Promise<void>;
+  /** Makes it durable. Throws `exists` when the role, which was made at `since`, has the same one already. */
+  put(secretId: Omit<SecretId, "digest">, value: SecretBytes, since?: Instant): Promise<void>;
   /** Undefined for one that is none, that has ended, or that is another role's. */
   find(role: RoleId, value: SecretBytes, now: Instant): SecretId | undefined;
   byAccessor(role: RoleId, accessor: string, now: Instant): SecretId | undefined;
-  /** Of a role, sorted. */
-  accessors(role: RoleId, now: Instant): readonly string[];
+  /** Of a role that was made at `since`, sorted: not of one that was under its name before. */
+  accessors(role: RoleId, since: Instant, now: Instant): readonly string[];
   /** Counts one use, at once for everybody else; the last one ends it. Durable when it resolves. */
   use(secretId: SecretId, now: Instant): Promise<void>;
   end(secretId: SecretId): Promise<void>;
   endAll(which: (secretId: SecretId) => boolean): Promise<void>;
-  /** Lets go of all that has ended. */
-  tidy(now: Instant): Promise<void>;
+  /** Lets go of all that has ended, and of what is `lost` for another reason. Others are served in between. */
+  tidy(now: Instant, lost?: (secretId: SecretId) => boolean): Promise<void>;
   count(): number;
 }
 
@@ -61,14 +62,22 @@ export interface SecretIds {
 const mark = Buffer.from('{"secretId":');
 /** Looked at with each new one: more than one, so that what has ended goes faster than new ones come. */
 const sweptWithEach = 8;
+const removedAtOnce = 500;
 
-export function createSecretIds(store: Pick<TokenStore, "digest" | "write">): SecretIds {
+export function createSecretIds(store: Pick<TokenStore, "digest" | "write">, clock: Clock): SecretIds {
   const byDigest = new Map<string, SecretId>();
   const ofRole = new Map<RoleId, Map<string, string>>();
+  /** On their way to the store. */
+  const making = new Set<string>();
+  /** When each ends by the clock that never jumps. */
+  const endsMs = new Map<string, number>();
   let unswept: Iterator<SecretId> = byDigest.values();
 
   function remember(secretId: SecretId): void {
     byDigest.set(secretId.digest, secretId);
+    const { expiresAt, createdAt } = secretId;
+    // Never longer than it was given, whatever the wall clock says by then.
+    if (expiresAt !== 0) endsMs.set(secretId.digest, clock.monotonicMs() + Math.min(expiresAt - clock.now(), expiresAt - createdAt));
     const accessors = ofRole.get(secretId.role) ?? new Map<string, string>();
     accessors.set(secretId.accessor, secretId.digest);
     ofRole.set(secretId.role, accessors);
@@ -76,10 +85,14 @@ export function createSecretIds(store: Pick<TokenStore, "digest" | "write">): Se
 
   function forget({ digest, role, accessor }: SecretId): void {
     byDigest.delete(digest);
+    endsMs.delete(digest);
     const accessors = ofRole.get(role);
     accessors?.delete(accessor);
     if (accessors?.size === 0) ofRole.delete(role);
   }
+
+  const hasEnded = ({ digest, expiresAt }: SecretId, now: Instant): boolean =>
+    expiresAt !== 0 && (now >= expiresAt || clock.monotonicMs() >= (endsMs.get(digest) ?? Number.POSITIVE_INFINITY));
 
   const digestOf = (role: RoleId, value: SecretBytes): string =>
     store.digest(SecretBytes.ofText(`secret-id of ${role}\n${Buffer.from(value.reveal()).toString("utf8")}`));
@@ -93,7 +106,18 @@ export function createSecretIds(store: Pick<TokenStore, "digest" | "write">): Se
     if (all.length === 0) return;
     // Nobody gets in with them any more while they are being removed.
     for (const secretId of all) forget(secretId);
-    await store.write(all.map(({ digest }): TokenStep => ({ step: "remove", digest })));
+    const steps = all.map(({ digest }): TokenStep => ({ step: "remove", digest }));
+    for (let at = 0; at < steps.length; at += removedAtOnce) await store.write(steps.slice(at, at + removedAtOnce));
+  }
+
+  async function removeThose(which: (secretId: SecretId) => boolean): Promise<void> {
+    const pace = createPace();
+    const found: SecretId[] = [];
+    for (const secretId of byDigest.values()) {
+      await pace();
+      if (which(secretId)) found.push(secretId);
+    }
+    await remove(found);
   }
 
   function sweep(now: Instant): readonly SecretId[] {
@@ -119,12 +143,21 @@ export function createSecretIds(store: Pick<TokenStore, "digest" | "write">): Se
       return true;
     },
 
-    async put(fresh, value) {
+    async put(fresh, value, since = 0) {
       const secretId = { ...fresh, digest: digestOf(fresh.role, value) };
-      if (live(secretId.digest, fresh.createdAt) !== undefined) throw new PosternError({ code: "exists", target: "secret-id" });
+      const { digest: own } = secretId;
+      const before = live(own, fresh.createdAt);
+      if (making.has(own) || (before !== undefined && before.createdAt >= since))
+        throw new PosternError({ code: "exists", target: "secret-id" });
+      if (before !== undefined) forget(before);
       const ended = sweep(fresh.createdAt);
       for (const each of ended) forget(each);
-      await store.write([...ended.map(({ digest }): TokenStep => ({ step: "remove", digest })), putStep(secretId)]);
+      making.add(own);
+      try {
+        await store.write([...ended.map(({ digest }): TokenStep => ({ step: "remove", digest })), putStep(secretId)]);
+      } finally {
+        making.delete(own);
+      }
       remember(secretId);
     },
 
@@ -135,8 +168,10 @@ export function createSecretIds(store: Pick<TokenStore, "digest" | "write">): Se
 
     byAccessor: (role, accessor, now) => live(ofRole.get(role)?.get(accessor), now),
 
-    accessors: (role, now) =>
-      [...(ofRole.get(role) ?? [])].flatMap(([accessor, digest]) => (live(digest, now) === undefined ? [] : [accessor])).sort(),
+    accessors: (role, since, now) =>
+      [...(ofRole.get(role) ?? [])]
+        .flatMap(([accessor, digest]) => ((live(digest, now)?.createdAt ?? Number.NEGATIVE_INFINITY) >= since ? [accessor] : []))
+        .sort(),
 
     async use(secretId, now) {
       if (secretId.usesLeft === 0) return;
@@ -147,13 +182,11 @@ export function createSecretIds(store: Pick<TokenStore, "digest" | "write">): Se
     },
 
     end: (secretId) => remove([secretId]),
-    endAll: (which) => remove([...byDigest.values()].filter(which)),
-    tidy: (now) => remove([...byDigest.values()].filter((secretId) => hasEnded(secretId, now))),
+    endAll: removeThose,
+    tidy: (now, lost = () => false) => removeThose((secretId) => hasEnded(secretId, now) || lost(secretId)),
     count: () => byDigest.size,
   };
 }
-
-const hasEnded = ({ expiresAt }: SecretId, now: Instant): boolean => expiresAt !== 0 && now >= expiresAt;
 
 function putStep({ digest, ...document }: SecretId): TokenStep {
   const body = SecretBytes.ofText(JSON.stringify({ secretId: document }));

@@ -14,7 +14,7 @@ import { creationOf, refused } from "./token-creation";
 import { identityOf, type StoredToken, type TokenIdentity } from "./token-document";
 import type { TokenLedger } from "./token-ledger";
 import { explicitMaxOf, lifetimeOf } from "./token-lifetimes";
-import { displayNameOf } from "./token-names";
+import { tokenNameOf } from "./token-names";
 import type { IssuedToken, TokenOperations, TokenRef, TokenRequest, TokenView } from "./token-operations";
 import { idOf, type TokenRole, type TokenRoles } from "./token-roles";
 import { bareTokenRole, entityOf, isBatch, type Tokens } from "./tokens";
@@ -89,8 +89,7 @@ export function createTokenManagement({ projection, gate, mounts, policies, ledg
       explicitMaxSeconds: explicit.seconds,
     };
     const { seconds, warnings } = isEndless ? { seconds: 0, warnings: [] } : lifetimeOf(terms, bounds, { issuedAt: now, now });
-    const displayName =
-      request.displayName === undefined || request.displayName === "" ? "token" : `token-${displayNameOf(request.displayName)}`;
+    const displayName = request.displayName === undefined || request.displayName === "" ? "token" : tokenNameOf(request.displayName);
     const common = {
       role: graphRoleOf(caller, made.policies, request.roleName, parent),
       policies: [...made.policies],

@@ -30,5 +30,8 @@ export function canonicalPolicies(names: readonly string[]): readonly string[] {
   return canonical.includes("root") ? ["root"] : canonical;
 }
 
+/** Of a token that another made: each letter that is no letter, digit or dash is a dash, but for one at the end. Source: Vault 1.19, vault/token_store.go. */
+export const tokenNameOf = (text: string): string => `token-${text}`.replace(/[^A-Za-z0-9-]/g, "-").replace(/-$/, "");
+
 /** `azure-4f0e…`: what is not a letter, a digit or a dash becomes a dash. */
 export const displayNameOf = (text: string): string => text.replace(/[^A-Za-z0-9-]+/g, "-").replace(/^-+|-+$/g, "");

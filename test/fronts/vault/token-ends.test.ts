@@ -203,6 +203,35 @@ describe("tokens of an account that was removed", () => {
   });
 });
 
+describe("secret-ids of an account that was removed", () => {
+  test("open nothing in the one that is made in its place, though all of it is made again under the same names", async () => {
+    const setUp = async (token: string) => {
+      const ask = (path: string, body: object) => vault.as("POST", path, { token, body });
+      await ask("sys/auth/approle", { type: "approle" });
+      await ask("auth/approle/role/ci", { token_policies: "default" });
+      await ask("auth/approle/role/ci/role-id", { role_id: "known" });
+      return (await ask("auth/approle/role/ci/custom-secret-id", { secret_id: "chosen" })).body.data.secret_id_accessor;
+    };
+    const accessor = await setUp(vault.root);
+    const login = (id: string) => vault.as("POST", "auth/approle/login", { token: null, body: { role_id: "known", secret_id: id } });
+    const made = (await vault.as("POST", "auth/approle/role/ci/secret-id", { body: {} })).body.data.secret_id;
+    expect((await login(made)).status).toBe(200);
+    const { house } = vault;
+    await house.operator.deleteAccount("acme", house.context());
+    house.clock.advance(1000);
+    await house.operator.createAccount("acme", house.context());
+    const root = await house.operator.createRootToken(0, house.context({ dialect: "vault" }));
+    const fresh = Buffer.from(root.token?.reveal() ?? "").toString();
+    const next = await setUp(fresh);
+    expect((await login(made)).status).toBe(400);
+    expect((await login("chosen")).status).toBe(200);
+    expect(next).not.toBe(accessor);
+    expect((await vault.as("LIST", "auth/approle/role/ci/secret-id", { token: fresh })).body.data.keys).toEqual([next]);
+    await house.tidy();
+    expect((await login("chosen")).status).toBe(200);
+  });
+});
+
 describe("a login whose method is taken away meanwhile", () => {
   test("leaves no token that counts", async () => {
     const { client_token: token } = await login();
