@@ -151,6 +151,26 @@ describe("keys that were replaced at the provider", () => {
     expect(toldBy(await enter(old))).toEqual(refusedBy("signing_key"));
   });
 
+  test.each(["scheduled", "emergency"] as const)(
+    "(%s) every minute for a quarter of an hour keep nobody out, and cost one question each",
+    async (mode) => {
+      const { simulator, made, mint, enter } = await begin();
+      expect((await enter()).status).toBe(200);
+      const before = simulator.entra.requests("keys");
+      let former = mint();
+      for (let passed = 0; passed < 15; passed += 1) {
+        await simulator.entra.rotate(mode);
+        made.house.clock.advance(60_000);
+        const token = mint();
+        expect((await enter(token)).status).toBe(200);
+        if (mode === "emergency") expect(toldBy(await enter(former))).toEqual(refusedBy("signing_key"));
+        former = token;
+      }
+      // A key that is gone may be looked for as well, and is not there.
+      expect(simulator.entra.requests("keys") - before).toBeLessThanOrEqual(mode === "emergency" ? 31 : 16);
+    },
+  );
+
   test("are looked for once, whatever strangers send", async () => {
     const { simulator, mint, enter } = await begin();
     await enter();
@@ -168,6 +188,11 @@ describe("a provider that is down", () => {
     ["tears connections down", { kind: "reset" }],
     ["answers nothing", { kind: "hang" }],
     ["answers with no keys", { kind: "empty_set" }],
+    ["answers what is no JSON", { kind: "garbage" }],
+    ["answers with another document", { kind: "body", body: '{"keys":{"kty":"RSA"},"issuer":["https://evil.example/"]}' }],
+    ["answers with a page", { kind: "body", body: "<html>maintenance</html>", contentType: "text/html" }],
+    ["answers with a hundred megabytes", { kind: "huge", bytes: 100_000_000 }],
+    ["sends elsewhere", { kind: "redirect", location: "https://127.0.0.1:9/" }],
   ] as const)("and %s stops nobody for a day where its keys are known, and everybody after it", async (_, fault) => {
     const { simulator, made, mint, enter } = await begin();
     expect((await enter()).status).toBe(200);

@@ -130,6 +130,19 @@ describe("the outgoing HTTP client", () => {
     expect(await because(at("/bomb"))).toBe("content_type");
   });
 
+  test("has no more memory after a hundred answers without an end, and as many that unpack to megabytes, than after ten", async () => {
+    const refuse = async (rounds: number): Promise<number> => {
+      for (let round = 0; round < rounds; round += 1) {
+        expect(await because(at("/endless"), {}, { maxBytes: 1_000_000 })).toBe("too_large");
+        expect(await because(at("/bomb"))).toBe("content_type");
+      }
+      Bun.gc(true);
+      return process.memoryUsage.rss();
+    };
+    const before = await refuse(10);
+    expect((await refuse(100)) - before).toBeLessThan(64 * 2 ** 20);
+  });
+
   test("waits no longer than it was told to, for the answer and for its end", async () => {
     expect(await because(at("/silent"), {}, { timeoutMs: 100 })).toBe("timeout");
     expect(await because(at("/stalled"), {}, { timeoutMs: 100 })).toBe("timeout");
