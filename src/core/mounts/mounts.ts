@@ -98,6 +98,7 @@ interface Known {
 }
 
 const maxFound = 4096;
+const longestFound = 512;
 
 export function createMounts({ projection, gate, documents, random, accountName }: MountsDeps): Mounts {
   const kind = documents.kind(MountDocument);
@@ -150,7 +151,8 @@ export function createMounts({ projection, gate, documents, random, accountName 
       const mount = byPath.get(path.slice(0, end));
       if (mount === undefined) continue;
       if (found.size >= maxFound) found.clear();
-      found.set(path, mount);
+      // Anybody may ask for anything: what is remembered of it is bounded in number and in length.
+      if (path.length <= longestFound) found.set(path, mount);
       return mount;
     }
     return undefined;
