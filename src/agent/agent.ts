@@ -19,6 +19,7 @@ import { createTurns } from "../model/turns";
 import { createHttpClient } from "../runtime/http-client";
 import { createMachineFiles } from "../runtime/machine-files";
 import { type Apps, createApps } from "./apps";
+import { createAskerMemo } from "./askers";
 import { createNotes } from "./dressing";
 import { createLine, type Line } from "./line";
 import { type AgentCondition, type OperatorSocket, openOperatorSocket } from "./operator-socket";
@@ -85,7 +86,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     oldestAgeSeconds: () => secondsOf(apps.oldestAgeMs()),
     residentBytes: () => process.memoryUsage.rss(),
   });
-  const trail = createLocalTrail({ logger, random, meter: metrics, ...auditOf(config, keyring, deps) });
+  const asking = createAskerMemo();
+  const trail = createLocalTrail({ logger, random, meter: metrics, asking, ...auditOf(config, keyring, deps) });
   const apps = createApps({
     trail,
     ...common,
@@ -96,6 +98,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     line,
     turns: createTurns(readsAtOnce),
     notes: createNotes(),
+    asking,
     meter: metrics,
     pause,
     copyFolder,

@@ -5,11 +5,12 @@ import { fronts } from "../fronts/registry";
 import type { AgentMetrics } from "../metrics/agent-metrics";
 import { PosternError } from "../model/failures";
 import type { Clock, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
+import type { RequestContext } from "../model/types";
 import { ensureSocketFolder, giveSocket } from "../runtime/local-users";
-import { userOfPeer } from "../runtime/peer-user";
 import { createSocketFetch } from "../runtime/socket-client";
 import { createListener, type Listener } from "../server/listener";
 import type { RunningApp } from "./app";
+import { type AskerMemo, type Askers, createAskers } from "./askers";
 import { createNotes, dressFront, type Notes } from "./dressing";
 import { createIdentityEndpoint } from "./identity-endpoint";
 import { hasVaultHeader, isLocalRequest } from "./loopback-rules";
@@ -23,6 +24,8 @@ export interface AppPlaceDeps {
   readonly identity: MachineIdentity;
   readonly trail: LocalTrail;
   readonly notes: Notes;
+  /** Who asks, for the trail. */
+  readonly asking: AskerMemo;
   readonly meter: Pick<AgentMetrics, "rejected">;
 }
 
@@ -61,22 +64,23 @@ async function assertFree(path: string | undefined): Promise<void> {
 async function listenFor({ app, reader, logins, challenges }: RunningApp, deps: AppPlaceDeps): Promise<Listener> {
   const { socket, tcp } = app;
   let port = 0;
-  const cameFrom = new WeakMap<Request, number>();
-  const userOf = (request: Request): number | undefined => {
-    const peerPort = cameFrom.get(request);
-    return peerPort === undefined ? undefined : userOfPeer(port, peerPort);
-  };
-  const challenge = challenges === undefined ? undefined : (request: Request) => challenges.issue(userOf(request));
+  const askers = createAskers(() => port);
+  const challenge = challenges === undefined ? {} : { challenge: (request: Request) => challenges.issue(askers.userOf(request)) };
   const dressed = fronts.map((front) => {
     const admits = (request: Request): boolean =>
       socket !== undefined || (isLocalRequest(request, port) && (front.name !== "vault" || hasVaultHeader(request)));
-    return dressFront(front.reads(reader, logins), deps.notes, counted(admits, deps), challenge);
+    return dressFront(front.reads(reader, logins), {
+      notes: deps.notes,
+      admits: counted(admits, deps),
+      admitted: noting(askers, deps),
+      ...challenge,
+    });
   });
   if (socket !== undefined) ensureSocketFolder(socket.path);
   const listener = createListener({
     ...listening(deps),
     fronts: dressed,
-    met: (request, peerPort) => void cameFrom.set(request, peerPort),
+    met: askers.met,
     config: { ...localOnly, listen: socket?.path ?? tcp?.listen ?? "" },
   });
   port = listener.port ?? 0;
@@ -95,19 +99,20 @@ function lend(app: AgentApp, settings: NonNullable<AgentApp["identityEndpoint"]>
   let port = 0;
   const secret = (): Uint8Array => deps.files.read(settings.secretFile, { maxBytes: 4096, readableByGroup: true }) ?? new Uint8Array(0);
   const endpoint = createIdentityEndpoint({ app: app.name, settings, identity, trail, secret });
+  const askers = createAskers(() => port);
+  const admits = counted((request) => isLocalRequest(request, port), deps);
   const listener = createListener({
     ...listening(deps),
-    fronts: [
-      dressFront(
-        endpoint,
-        createNotes(),
-        counted((request) => isLocalRequest(request, port), deps),
-      ),
-    ],
+    fronts: [dressFront(endpoint, { notes: createNotes(), admits, admitted: noting(askers, deps) })],
+    met: askers.met,
     config: { ...localOnly, listen: settings.listen, dialect: "keyvault" },
   });
   port = listener.port ?? 0;
   return listener;
+}
+
+function noting(askers: Askers, { asking }: AppPlaceDeps): (request: Request, context: RequestContext) => void {
+  return (request, context) => asking.note(context, () => askers.userOf(request));
 }
 
 function counted(admits: (request: Request) => boolean, { meter }: AppPlaceDeps): (request: Request) => boolean {

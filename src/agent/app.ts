@@ -13,6 +13,7 @@ import type { SecretBytes } from "../model/secret-bytes";
 import type { Turns } from "../model/turns";
 import type { Caller } from "../model/types";
 import { openChallengeFolder } from "../runtime/challenge-folder";
+import type { AskerMemo } from "./askers";
 import { type Challenges, createChallenges } from "./challenges";
 import type { Notes } from "./dressing";
 import type { Line } from "./line";
@@ -53,6 +54,7 @@ export interface RunningAppDeps {
   readonly line: Line;
   readonly turns: Turns;
   readonly notes: Notes;
+  readonly asking: AskerMemo;
   readonly trail: LocalTrail;
   readonly meter: Pick<AgentMetrics, "rejected">;
   readonly pause: (ms: number) => Promise<void>;

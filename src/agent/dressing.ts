@@ -45,20 +45,24 @@ export function createNotes(): Notes {
   };
 }
 
-/**
- * `admits` is asked before the front is. Unless it holds, the answer is 403 and empty. With `challenge`, which makes one and names its
- * file, `POST /challenge` with the header `Metadata: true` is answered as an Arc agent does: 401, and in `WWW-Authenticate` the file whose content is the API key
- * of one login.
- */
-export function dressFront(
-  front: FrontApp,
-  notes: Notes,
-  admits: (request: Request) => boolean,
-  challenge?: (request: Request) => string,
-): FrontApp {
+export interface Dress {
+  readonly notes: Notes;
+  /** Asked before the front is. Unless it holds, the answer is 403 and empty. */
+  readonly admits: (request: Request) => boolean;
+  /**
+   * Makes a challenge and names its file. With it `POST /challenge` with the header `Metadata: true` is answered as an Arc agent does: 401, and in
+   * `WWW-Authenticate` the file whose content is the API key of one login.
+   */
+  readonly challenge?: (request: Request) => string;
+  /** Told of what was admitted, before the front is asked. */
+  readonly admitted: (request: Request, context: RequestContext) => void;
+}
+
+export function dressFront(front: FrontApp, { notes, admits, challenge, admitted }: Dress): FrontApp {
   const answer = async (request: Request, bindings: FrontBindings): Promise<Response> => {
     if (!admits(request)) return new Response(null, { status: 403, headers: { "cache-control": "no-store" } });
     if (challenge !== undefined && isChallengeRequest(request)) return challenged(front, () => challenge(request));
+    admitted(request, bindings.context);
     return dress(await front.app.fetch(request, bindings), notes.take(bindings.context));
   };
   return { ...front, app: { ...front.app, fetch: (request, bindings) => answer(request, requireBindings(bindings)) }, hot: [] };

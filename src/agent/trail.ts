@@ -10,6 +10,7 @@ import { failureOf } from "../model/failures";
 import type { ResourceId, RoleId } from "../model/ids";
 import type { AuditLog, Logger, Random } from "../model/ports";
 import type { RequestContext } from "../model/types";
+import type { AskerMemo } from "./askers";
 
 export interface LocalDecision {
   /** `secret.read`, `login`, `identity.lend`. */
@@ -18,7 +19,7 @@ export interface LocalDecision {
   readonly context: RequestContext;
   readonly role?: RoleId;
   readonly resource?: ResourceId;
-  /** Facts beside: `{ source: "copy", age: "120" }`, `{ audience: "https://vault.azure.net" }`. */
+  /** Facts beside: `{ source: "copy", age: "120" }`, `{ audience: "https://vault.azure.net" }`. At a port the number of the user is added where it is known. */
   readonly facts?: Readonly<Record<string, string>>;
   /** Why it was refused; absent: it was allowed. */
   readonly error?: unknown;
@@ -35,12 +36,16 @@ export interface LocalTrailDeps {
   readonly logger: Logger;
   readonly random: Random;
   readonly audit?: AuditLog;
+  readonly asking: Pick<AskerMemo, "userOf">;
 }
 
-export function createLocalTrail({ logger, random, audit, meter }: LocalTrailDeps): LocalTrail {
+export function createLocalTrail({ logger, random, audit, meter, asking }: LocalTrailDeps): LocalTrail {
   const nextId = createDecisionIds(random);
   return {
-    async record({ operation, app, context, role, resource, facts = {}, error }) {
+    async record({ operation, app, context, role, resource, facts: said = {}, error }) {
+      // Reads follow a login, or are too many to look each of them up.
+      const user = operation === "secret.read" ? undefined : asking.userOf(context);
+      const facts = user === undefined ? said : { ...said, user: String(user) };
       const { code, because } = failureOf(error);
       const refusal = error === undefined ? {} : { failure: code, ...(because === undefined ? {} : { because }) };
       const about = { ...(role === undefined ? {} : { role }), ...(resource === undefined ? {} : { resource }) };

@@ -8,6 +8,9 @@ import { createLogKeeper } from "../../support/fake-issuer";
 
 const house = await createAgentHouse();
 const running: RunningAgent[] = [];
+/** Where the kernel tells whose a connection is. */
+const asker = process.platform === "linux" ? { user: String(process.getuid?.()) } : {};
+
 async function start(...args: Parameters<typeof house.start>): Promise<RunningAgent> {
   const agent = await house.start(...args);
   running.push(agent);
@@ -164,6 +167,16 @@ describe("a port", () => {
     expect(await read(ask, "billing", await logIn(ask, "billing", "the app's own token"))).toBe("200 the billing password");
     expect(logIn(ask, "billing", "x")).rejects.toThrow("401");
     expect(logIn(ask, "billing", "")).rejects.toThrow("401");
+  });
+
+  test("has the user at the other end written down with each login, good or bad", async () => {
+    const log = createLogKeeper();
+    const ask = byPort((await start(withPort, log)).urls()[0] ?? "");
+    await logIn(ask, "billing", "the app's own token");
+    await expect(logIn(ask, "billing", "x")).rejects.toThrow("401");
+    const told = log.lines.filter(({ event }) => event === "agent_login").map(({ fields }) => fields);
+    expect(told).toMatchObject([asker, { ...asker, because: "local_proof" }]);
+    expect(told.length).toBe(2);
   });
 
   test("opens to nobody while the token file is missing, empty, or readable for everybody", async () => {
@@ -379,8 +392,11 @@ describe("the identity endpoint", () => {
     }
     const lines = log.lines.filter(({ event }) => event === "agent_identity_lend").map(({ level, fields }) => ({ level, fields }));
     expect(lines).toEqual([
-      { level: "info", fields: { app: "shop", audience } },
-      { level: "warn", fields: { app: "shop", audience: "https://graph.microsoft.com", failure: "forbidden", because: "audience" } },
+      { level: "info", fields: { app: "shop", audience, ...asker } },
+      {
+        level: "warn",
+        fields: { app: "shop", audience: "https://graph.microsoft.com", ...asker, failure: "forbidden", because: "audience" },
+      },
     ]);
     expect(JSON.stringify(log.lines)).not.toContain("s3cret");
   });
