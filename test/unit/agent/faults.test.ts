@@ -103,6 +103,8 @@ describe.each(faults)("a machine's endpoint that %s", (_how, fault) => {
       himds.clearFaults();
       expect(await mended(read, good)).toBe(good);
     },
+    // Whoever asks an endpoint that hangs waits for five seconds.
+    20_000,
   );
 });
 
