@@ -133,13 +133,23 @@ function mergeByPath(policies: readonly NamedRules[], below: RuleIndex | undefin
       segments: segments.includes("+") ? segments : undefined,
       capabilities,
       isDenied: capabilities.has("deny"),
-      origin: sources.map(({ policy, rule }) => (rule.line === undefined ? policy : `${policy} line ${rule.line}`)).join(", "),
+      origin: originOf(sources),
       sources,
       rules: sources.map(({ rule }) => rule),
       isBounded: sources.some(({ rule }) => saysMore(rule)),
     };
   });
 }
+
+/** It stands in every line of the audit that the rule decides: not all of it, where a path is written again and again. */
+function originOf(sources: readonly RuleSource[]): string {
+  const told = sources
+    .slice(0, maxOriginsTold)
+    .map(({ policy, rule }) => (rule.line === undefined ? policy : `${policy} line ${rule.line}`));
+  return `${told.join(", ")}${sources.length > maxOriginsTold ? ` and ${sources.length - maxOriginsTold} more` : ""}`;
+}
+
+const maxOriginsTold = 8;
 
 const saysMore = (rule: PathRule): boolean =>
   rule.requiredParameters !== undefined ||

@@ -22,6 +22,8 @@ export interface HclObject {
 }
 
 const maxDepth = 16;
+/** Keys and values in one text. Reading as many takes some hundredths of a second, during which nobody else is served. */
+const maxParts = 100_000;
 
 /** Throws `malformed` with line and column. Nothing of the text is quoted but single characters. */
 export function parseHcl(text: string): readonly HclItem[] {
@@ -31,6 +33,7 @@ export function parseHcl(text: string): readonly HclItem[] {
   const words = /[A-Za-z_][\w.-]*/y;
   let at = 0;
   let depth = 0;
+  let parts = 0;
 
   function fail(expected: string, where = at): never {
     const before = text.slice(0, where);
@@ -141,7 +144,13 @@ export function parseHcl(text: string): readonly HclItem[] {
     return `${(dash === "-" ? lines.map((line) => line.trimStart()) : lines).join("\n")}\n`;
   }
 
+  function count(): void {
+    parts += 1;
+    if (parts > maxParts) fail(`at most ${maxParts} keys and values`);
+  }
+
   function value(): HclValue {
+    count();
     skipBlank();
     const character = text.charAt(at);
     if (character === '"') return quoted();
@@ -205,6 +214,7 @@ export function parseHcl(text: string): readonly HclItem[] {
   }
 
   function item(): HclItem {
+    count();
     const line = lineAt(at);
     const key = text.charAt(at) === '"' ? quoted() : (word() ?? fail("a key"));
     const labels: string[] = [];

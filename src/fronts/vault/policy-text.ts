@@ -77,39 +77,61 @@ function ruleOf({ path: written, items, line }: Stanza): PathRule {
   const about = `path "${path.slice(0, 512)}": `;
   if (/\+\*/.test(path)) fail(`${about}invalid use of wildcards ('+*' is forbidden)`);
   if (/\p{Cc}/u.test(path) || path.length > 2048) fail(`${about}expected a path of printable characters`);
-  const rule: { -readonly [Name in keyof PathRule]: PathRule[Name] } = { path, capabilities: [], line };
-  if (line === 0) delete rule.line;
-  for (const item of items) read(item, rule, about);
-  rule.capabilities = [...new Set(rule.capabilities)];
-  const { minWrappingSeconds: least = 0, maxWrappingSeconds: most = 0 } = rule;
+  const draft: Draft = { capabilities: new Set(), times: {} };
+  for (const item of items) read(item, draft, about);
+  const { capabilities, required, allowed, denied, times } = draft;
+  const rule: PathRule = {
+    path,
+    capabilities: [...capabilities],
+    ...(required === undefined ? {} : { requiredParameters: [...required] }),
+    ...(allowed === undefined ? {} : { allowedParameters: Object.fromEntries(allowed) }),
+    ...(denied === undefined ? {} : { deniedParameters: Object.fromEntries(denied) }),
+    ...times,
+    ...(line === 0 ? {} : { line }),
+  };
+  const { minWrappingSeconds: least = 0, maxWrappingSeconds: most = 0 } = times;
   if (most > 0 && least > most) fail(`${about}max_wrapping_ttl cannot be less than min_wrapping_ttl`);
   return rule;
 }
 
-function read({ key, labels, value, line }: HclItem, rule: { -readonly [Name in keyof PathRule]: PathRule[Name] }, about: string): void {
+/** A rule while its stanza is read. A key may come again and again, and each time only costs what it brings. */
+interface Draft {
+  readonly capabilities: Set<Capability>;
+  required?: Set<string>;
+  allowed?: Map<string, readonly unknown[]>;
+  denied?: Map<string, readonly unknown[]>;
+  readonly times: { minWrappingSeconds?: number; maxWrappingSeconds?: number };
+}
+
+function read({ key, labels, value, line }: HclItem, draft: Draft, about: string): void {
   switch (key) {
     case "capabilities":
-      rule.capabilities = [...rule.capabilities, ...textsOf(value, `${about}capabilities`).flatMap((word) => capabilityOf(word, about))];
+      for (const word of textsOf(value, `${about}capabilities`))
+        for (const capability of capabilityOf(word, about)) draft.capabilities.add(capability);
       return;
     case "policy": {
       const word = typeof value === "string" ? value : "";
-      rule.capabilities = [...rule.capabilities, ...(shorthands.get(word) ?? fail(`${about}invalid policy '${word.slice(0, 64)}'`))];
+      const given = shorthands.get(word) ?? fail(`${about}invalid policy '${word.slice(0, 64)}'`);
+      for (const capability of given) draft.capabilities.add(capability);
       return;
     }
     case "required_parameters":
-      rule.requiredParameters = [...(rule.requiredParameters ?? []), ...textsOf(value, `${about}required_parameters`)];
+      draft.required ??= new Set();
+      for (const name of textsOf(value, `${about}required_parameters`)) draft.required.add(name);
       return;
     case "allowed_parameters":
-      rule.allowedParameters = joined(rule.allowedParameters, listsOf(value, `${about}allowed_parameters`), `${about}allowed_parameters`);
+      draft.allowed ??= new Map();
+      addLists(draft.allowed, value, `${about}allowed_parameters`);
       return;
     case "denied_parameters":
-      rule.deniedParameters = joined(rule.deniedParameters, listsOf(value, `${about}denied_parameters`), `${about}denied_parameters`);
+      draft.denied ??= new Map();
+      addLists(draft.denied, value, `${about}denied_parameters`);
       return;
     case "min_wrapping_ttl":
-      rule.minWrappingSeconds = durationOf(value, `${about}error parsing min_wrapping_ttl`);
+      draft.times.minWrappingSeconds = durationOf(value, `${about}error parsing min_wrapping_ttl`);
       return;
     case "max_wrapping_ttl":
-      rule.maxWrappingSeconds = durationOf(value, `${about}error parsing max_wrapping_ttl`);
+      draft.times.maxWrappingSeconds = durationOf(value, `${about}error parsing max_wrapping_ttl`);
       return;
     default:
       // What would end by itself must not be kept without its end.
@@ -129,30 +151,13 @@ function textsOf(value: HclValue, about: string): readonly string[] {
   return value.map((each: HclValue) => (typeof each === "string" ? each : fail(`${about}: expected a list of texts`)));
 }
 
-type Entry = readonly [name: string, values: readonly unknown[]];
-
-/** Names of members are compared in lower case, so they are kept so. */
-function listsOf(value: HclValue, about: string): readonly Entry[] {
-  return objectsIn(value, about).flatMap(({ items }) =>
-    items.map(
-      ({ key, value: list }): Entry => [key.toLowerCase(), Array.isArray(list) ? list.map(plain) : fail(`${about}: expected lists`)],
-    ),
-  );
-}
-
-/** A member that is named twice would let the one list hide the other. */
-function joined(
-  before: PathRule["deniedParameters"] = {},
-  added: readonly Entry[],
-  about: string,
-): NonNullable<PathRule["deniedParameters"]> {
-  const all: readonly Entry[] = [...Object.entries(before), ...added];
-  const names = new Set<string>();
-  for (const [name] of all) {
-    if (names.has(name)) fail(`${about}: the member "${name.slice(0, 64)}" is named twice`);
-    names.add(name);
+/** Names of members are compared in lower case, so they are kept so. A member that is named twice would let the one list hide the other. */
+function addLists(lists: Map<string, readonly unknown[]>, value: HclValue, about: string): void {
+  for (const { key, value: list } of objectsIn(value, about).flatMap(({ items }) => items)) {
+    const name = key.toLowerCase();
+    if (lists.has(name)) fail(`${about}: the member "${name.slice(0, 64)}" is named twice`);
+    lists.set(name, Array.isArray(list) ? list.map(plain) : fail(`${about}: expected lists`));
   }
-  return Object.fromEntries(all);
 }
 
 function plain(value: HclValue): unknown {

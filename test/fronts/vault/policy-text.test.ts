@@ -113,6 +113,9 @@ path "sys/+/x" { policy = "write" }
     ["JSON", `{"path":${'{"a":'.repeat(100_000)}`],
     ["labels", `path ${'"a" '.repeat(200_000)}`],
     ["comments", `${"/**/".repeat(200_000)}x`],
+    ["values", `path "a" { allowed_parameters = { a = [${"1,".repeat(500_000)}] } }`],
+    ["keys that come again", `path "a" { ${'capabilities = ["read"]\n'.repeat(40_000)} }`],
+    ["members", `path "a" { ${Array.from({ length: 40_000 }, (_, at) => `denied_parameters = { a${at} = [] }\n`).join("")} }`],
     ["escapes", `path "${"\\n".repeat(300_000)}`],
   ])("of endless %s is refused in bounded time", (_, text) => {
     const startedMs = performance.now();

@@ -27,6 +27,15 @@ describe("which rule decides", () => {
     expect(rights.verdict(to("write", "kv/x"), true)).toEqual({ allowed: true, rule: 'path "kv/x" of policy a line 1, b line 1: update' });
   });
 
+  test("a path that is written again and again is told with the first of its places", () => {
+    const again = createPathRights([policy("p", ...Array.from({ length: 5000 }, (): Rule => ["kv/x", "read"]))]);
+    const places = [1, 2, 3, 4, 5, 6, 7, 8].map((line) => `p line ${line}`).join(", ");
+    expect(again.verdict(to("read", "kv/x"), true)).toEqual({
+      allowed: true,
+      rule: `path "kv/x" of policy ${places} and 4992 more: read`,
+    });
+  });
+
   test("a write needs create where there is nothing yet, and update where there is", () => {
     const rights = one(["kv/*", "create"]);
     expect([rights.verdict(to("write", "kv/x"), false).allowed, rights.verdict(to("write", "kv/x"), true).allowed]).toEqual([true, false]);
