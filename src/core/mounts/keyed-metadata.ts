@@ -218,7 +218,7 @@ function viewOf(graph: Graph, id: ResourceId, versionsKept: number): KeyedView {
     createdAt: createdAt(graph, id),
     updatedAt: Math.max(updatedAt ?? 0, newest?.createdAt ?? 0),
     currentVersion,
-    oldestVersion: currentVersion >= versionsKept ? (versions[0]?.version ?? 0) : 0,
+    oldestVersion: currentVersion >= versionsKept || (versions[0]?.version ?? 0) > 1 ? (versions[0]?.version ?? 0) : 0,
     versions: versions.map((each) => shownVersion(graph, each)),
     rules: {
       ...(own === undefined ? {} : { versionsKept: own }),

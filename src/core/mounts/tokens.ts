@@ -136,8 +136,7 @@ export function createTokens(deps: TokensDeps): Tokens {
     if (login !== undefined && !isOfMount(graph, login)) throw unknown("token_mount_gone");
     const present = graph.role(role);
     // A role made again under the same name is another one.
-    if (present !== undefined && Math.floor(present.createdAt / 1000) > Math.floor(createdAt / 1000))
-      throw unknown("token_older_than_role");
+    if (present !== undefined && present.createdAt > createdAt) throw unknown("token_older_than_role");
     const isExempt = own.includes("root") && expiresAt === 0;
     if (boundCidrs.length > 0 && !isExempt && !isWithin(context.clientAddress, boundCidrs)) throw address(context, boundCidrs);
   }

@@ -132,6 +132,18 @@ describe("writers at the same time", () => {
   });
 });
 
+describe("the oldest version that is told", () => {
+  test("does not come back when more of them are to be kept", async () => {
+    await desk.ask("POST secret/metadata/a", { max_versions: 2 });
+    for (let at = 0; at < 4; at += 1) await put("a", { at });
+    const told = async () => (await desk.ask("GET secret/metadata/a")).body.data.oldest_version;
+    expect(await told()).toBe(3);
+    await desk.ask("POST secret/metadata/a", { max_versions: 9 });
+    expect(await told()).toBe(3);
+    expect((await desk.ask("GET secret/data/a?version=2")).body).toEqual({ errors: [] });
+  });
+});
+
 describe("many small requests", () => {
   test("do not make a secret larger than one request could", async () => {
     await put("a", {});

@@ -245,6 +245,16 @@ describe("a login whose method is taken away meanwhile", () => {
   });
 });
 
+describe("a role that is made again within the same second", () => {
+  test("is another one to the tokens of the first", async () => {
+    const { client_token: token } = await login();
+    vault.house.clock.advance(1);
+    await vault.as("DELETE", "auth/userpass/users/ann");
+    const { client_token: next } = await login();
+    expect([(await self(token)).status, (await self(next)).status]).toEqual([403, 200]);
+  });
+});
+
 describe("a clock that is set back by a year", () => {
   test.each(["service", "batch"])("gives a %s token no longer life, nor one that is renewed", async (type) => {
     const { client_token: token } = await created({ ttl: 60, type, policies: ["default"], explicit_max_ttl: type === "service" ? 90 : 0 });
