@@ -16,6 +16,7 @@ import { PosternError } from "../model/failures";
 import { parseAccount } from "../model/ids";
 import type { AuditLog, Clock, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import { createTurns } from "../model/turns";
+import { watchClock } from "../runtime/clock";
 import { createHttpClient } from "../runtime/http-client";
 import { createMachineFiles } from "../runtime/machine-files";
 import { type Apps, createApps } from "./apps";
@@ -106,8 +107,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     ...primaryRoots,
     ...(keyring === undefined ? {} : { keyring }),
   });
+  const stopWatching = watchClock({ clock, meter: metrics, logger });
   let operator: OperatorSocket | undefined;
   async function close(): Promise<void> {
+    stopWatching();
     await apps.close();
     await operator?.stop();
     await trail.close();

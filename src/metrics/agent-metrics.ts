@@ -1,6 +1,6 @@
 /** The catalogue of an agent's metrics. Labels have fixed words alone: no app, secret or address is one. */
 
-import { Counter, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { createReadGauge } from "./read-gauge";
 import { createTally } from "./tally";
 
@@ -9,6 +9,7 @@ export interface AgentMetrics {
   decided(operation: string, outcome: string): void;
   /** Refused before it was looked at: `local` for what no local client sends, and the words of the server's reception. */
   rejected(reason: string): void;
+  clockStepped(milliseconds: number): void;
   /** Prometheus's text format. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -39,6 +40,7 @@ export function createAgentMetrics(sources: AgentMetricSources): AgentMetrics {
     labelNames: ["reason"],
     registers,
   });
+  const clockStep = new Gauge({ name: "postern_clock_step_seconds", help: "The last step of the wall clock", registers });
   const read = createReadGauge(registers);
   const upOf = (isUp: boolean | undefined): number | undefined => (isUp === undefined ? undefined : Number(isUp));
   read("postern_agent_apps", "Apps that are served", sources.apps);
@@ -49,6 +51,7 @@ export function createAgentMetrics(sources: AgentMetricSources): AgentMetrics {
   return {
     decided: decisions.add,
     rejected: (reason) => rejections.inc({ reason }),
+    clockStepped: (milliseconds) => clockStep.set(milliseconds / 1000),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -17,7 +17,7 @@ import { createMetrics, type Metrics } from "../metrics/metrics";
 import { PosternError } from "../model/failures";
 import type { Clock, Keyring, Logger, PrivateFiles, Random, Store } from "../model/ports";
 import type { AuditRecord } from "../model/types";
-import { createClock } from "../runtime/clock";
+import { createClock, watchClock } from "../runtime/clock";
 import { createDirectory } from "../runtime/directory";
 import { createPrivateFiles } from "../runtime/files";
 import { createHttpClient } from "../runtime/http-client";
@@ -28,7 +28,7 @@ import { openStore, type StoreControl, storeExists } from "../store/store";
 import { type House, openHouse } from "./house";
 import { createListener, type Listener, type TlsPair } from "./listener";
 import { createMachineTokens, pause, within } from "./machine-tokens";
-import { observeBroker, observeHttp, observeStore, watchClock } from "./observed";
+import { observeBroker, observeHttp, observeStore } from "./observed";
 import { createOffload } from "./offload";
 
 /** What a server needs of its store. */
@@ -167,7 +167,7 @@ export async function openPremises(config: Config, ground: Ground = onDisk(confi
       ...(config.pathAccount === undefined ? {} : { pathAccount: config.pathAccount }),
     },
   });
-  const stopWatching = watchClock(clock, metrics, logger);
+  const stopWatching = watchClock({ clock, meter: metrics, logger });
   return {
     house,
     audit,

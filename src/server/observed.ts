@@ -1,9 +1,9 @@
-/** The same store, HTTP client and broker, with their failures and durations counted. And a watch over the clock. */
+/** The same store, HTTP client and broker, with their failures and durations counted. */
 
 import type { Broker } from "../core/broker";
 import type { Metrics } from "../metrics/metrics";
 import { failureOf } from "../model/failures";
-import type { Clock, HttpClient, Logger, Store } from "../model/ports";
+import type { Clock, HttpClient, Store } from "../model/ports";
 
 /** Counts refused writes by their cause, and seals that do not hold. */
 export function observeStore<Kind extends Store>(store: Kind, metrics: Pick<Metrics, "databaseError" | "integrityFailure">): Kind {
@@ -67,22 +67,4 @@ export function observeBroker(broker: Broker, metrics: Pick<Metrics, "policyLoad
       return outcome;
     },
   };
-}
-
-const lookMs = 1000;
-const noticeableStepMs = 1000;
-
-/** Compares the wall clock with the one that cannot be set, and reports steps of more than a second. Stop it with what it returns. */
-export function watchClock(clock: Clock, metrics: Pick<Metrics, "clockStepped">, logger: Logger): () => void {
-  let difference = clock.now() - clock.monotonicMs();
-  const timer = setInterval(() => {
-    const present = clock.now() - clock.monotonicMs();
-    const stepMs = present - difference;
-    difference = present;
-    if (Math.abs(stepMs) < noticeableStepMs) return;
-    metrics.clockStepped(stepMs);
-    logger.warn("clock_stepped", { milliseconds: Math.round(stepMs) });
-  }, lookMs);
-  timer.unref();
-  return () => clearInterval(timer);
 }

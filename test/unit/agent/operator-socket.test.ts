@@ -68,6 +68,16 @@ describe("the operator's socket of an agent", () => {
     expect(await (await ask("/ready")).json()).toMatchObject({ identity: { isUp: false }, primary: { isUp: false } });
   });
 
+  test("tells of a step of the clock, which the ages of what is kept depend on", async () => {
+    const log = createLogKeeper();
+    agent = await house.start(kept + apps, log);
+    expect(await series()).toMatchObject({ postern_clock_step_seconds: 0 });
+    house.clock.setWall(house.clock.now() - 86_400_000);
+    while (!log.lines.some(({ event }) => event === "clock_stepped")) await Bun.sleep(20);
+    expect(await series()).toMatchObject({ postern_clock_step_seconds: -86_400 });
+    house.clock.setWall(house.clock.now() + 86_400_000);
+  });
+
   test("counts what is refused before it is looked at, and shows neither names nor values", async () => {
     agent = await house.start(apps.replace('socket = "$folder/shop.sock"', 'listen = "127.0.0.1:0"\ntoken_file = "$folder/shop.token"'));
     const port = agent.urls().find((url) => url.startsWith("http:"));
