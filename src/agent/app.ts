@@ -6,7 +6,7 @@ import type { AgentApp, AgentConfig } from "../config/agent";
 import { matchesApiKey, sha256Hex } from "../crypto/digest";
 import type { LocalLogin, Reader } from "../fronts/front";
 import type { AgentMetrics } from "../metrics/agent-metrics";
-import { failureOf, PosternError } from "../model/failures";
+import { PosternError } from "../model/failures";
 import { type AccountName, parseAccount, parseIdentifier, type ResourceId, type RoleId } from "../model/ids";
 import type { Clock, HttpClient, Keyring, Logger, MachineIdentity, PrivateFiles, Random } from "../model/ports";
 import type { SecretBytes } from "../model/secret-bytes";
@@ -15,6 +15,7 @@ import type { Caller } from "../model/types";
 import { openChallengeFolder } from "../runtime/challenge-folder";
 import type { AskerMemo } from "./askers";
 import { type Challenges, createChallenges } from "./challenges";
+import { createCopyKeeping } from "./copy-keeping";
 import type { Notes } from "./dressing";
 import type { Line } from "./line";
 import { createLocalCallers } from "./local-caller";
@@ -66,16 +67,12 @@ export interface RunningAppDeps {
   readonly primaryRoots?: string;
 }
 
-/** Several new values soon after each other make one writing. */
-const gatherMs = 200;
-
 export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningApp {
   const { config, clock, logger, pause, notes } = deps;
   const account = parseAccount(config.primary.account);
   const role = parseIdentifier(account, "host", app.login.slice("host/".length));
   const copy = copyOf(app, account, deps);
-  let isSaving = false;
-  let isClosed = false;
+  const keeping = createCopyKeeping({ app: app.name, copy, state: () => cache.state(), logger, pause });
   const upstream = upstreamOf(app, deps);
   const cache = createSecretCache({
     app: app.name,
@@ -87,26 +84,8 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
     freshMs: config.freshMs,
     maxStaleMs: createStaleBounds(config.maxStaleMs, config.maxStaleByName),
     ...initialOf(copy),
-    changed,
+    changed: keeping.changed,
   });
-
-  function save(): void {
-    if (isClosed) return;
-    try {
-      copy?.save(cache.state());
-    } catch (error) {
-      logger.error("copy_not_written", { app: app.name, reason: failureOf(error).code });
-    }
-  }
-
-  function changed(): void {
-    if (copy === undefined || isSaving) return;
-    isSaving = true;
-    void pause(gatherMs).then(() => {
-      isSaving = false;
-      save();
-    });
-  }
 
   const kept = app.keep.map((name) => parseIdentifier(account, "variable", name));
   const served = readerOf(app, { account, role, cache, notes, deps });
@@ -118,10 +97,9 @@ export function createRunningApp(app: AgentApp, deps: RunningAppDeps): RunningAp
       const ages = cache.state().kept.map(({ ageMs }) => ageMs);
       return ages.length === 0 ? undefined : Math.max(...ages);
     },
-    save,
+    save: keeping.save,
     close() {
-      save();
-      isClosed = true;
+      keeping.close();
       served.challenges?.close();
     },
     leave: upstream.leave,

@@ -17,6 +17,8 @@ import type { CacheState } from "./secret-cache";
 export interface LocalCopy {
   load(): CacheState | undefined;
   save(state: CacheState): void;
+  /** Makes the file one that nothing is loaded from, in the space that it has: for when it cannot be written anew. */
+  discard(): void;
 }
 
 export interface LocalCopyOptions {
@@ -114,6 +116,17 @@ export function createLocalCopy(options: LocalCopyOptions): LocalCopy {
       plain.fill(0);
       const printed = { wrap: Buffer.from(wrap).toString("base64"), body: Buffer.from(body).toString("base64") };
       files.replace(path, Buffer.from(JSON.stringify({ format: "postern-copy/1", scopeKey, generation, ...printed })));
+    },
+    discard() {
+      const sizeBytes = files.size(path) ?? 0;
+      if (sizeBytes === 0) return;
+      const cell = files.openCell(path);
+      try {
+        cell.write(new Uint8Array(sizeBytes));
+        cell.sync();
+      } finally {
+        cell.close();
+      }
     },
   };
 }

@@ -67,8 +67,8 @@ export interface SecretCacheOptions {
   readonly maxStaleMs: (identifier: string) => number;
   /** What an earlier process left. */
   readonly initial?: CacheState;
-  /** Something that a copy must know has changed. */
-  readonly changed: () => void;
+  /** What a copy must know has changed; `lost`: something that may not be served any more was taken out of it. */
+  readonly changed: (how: "gained" | "lost") => void;
 }
 
 interface Held extends Omit<Kept, "ageMs"> {
@@ -128,7 +128,7 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
       held.set(key, fresh);
       refusals.delete(key);
       expired.delete(key);
-      changed();
+      changed("gained");
       return fresh;
     } catch (error) {
       learn(key, id, error);
@@ -157,7 +157,7 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
     }
     if (refusals.size >= maxRefusals) refusals.clear();
     refusals.set(key, { error, atMs: clock.monotonicMs() });
-    changed();
+    changed("lost");
   }
 
   const role = {
@@ -172,7 +172,7 @@ export function createSecretCache(options: SecretCacheOptions): SecretCache {
   function refuseRole(): void {
     isRefused = true;
     logger.warn("primary_refused_role", { app: options.app });
-    changed();
+    changed("lost");
   }
 
   function forgetOld(): void {

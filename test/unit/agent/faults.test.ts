@@ -1,6 +1,7 @@
 /** What an app is told, and what it still gets, while the machine's endpoint or the primary is away: for a moment, for hours, and when both are back. */
 
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import type { RunningAgent } from "../../../src/agent/agent";
 import type { Fault } from "../../../src/simulator/azure/endpoint";
@@ -138,6 +139,9 @@ describe("a machine's endpoint that stays away", () => {
   });
 });
 
+const permit = (deny: boolean): string =>
+  `- !${deny ? "deny" : "permit"}\n  role: !host apps/billing\n  privileges: [ read, execute ]\n  resource: !variable apps/billing/password\n`;
+
 describe("a primary that is away for hours", () => {
   const age = async (): Promise<number> =>
     Number((await billing(secretPath("billing"), { headers: await logIn(billing, "billing") })).headers.get("age"));
@@ -170,8 +174,6 @@ describe("a primary that is away for hours", () => {
     isCut = true;
     house.clock.advance(hour);
     expect(await read()).toBe(kept);
-    const permit = (deny: boolean): string =>
-      `- !${deny ? "deny" : "permit"}\n  role: !host apps/billing\n  privileges: [ read, execute ]\n  resource: !variable apps/billing/password\n`;
     await house.primary.house.load(permit(true), "update");
     expect(await read()).toBe(kept);
     isCut = false;
@@ -184,6 +186,28 @@ describe("a primary that is away for hours", () => {
     await agent?.stop();
     await start(copies);
     expect(await read()).toBe(noLine);
+    await house.primary.house.load(permit(false), "update");
+    isCut = false;
+    expect(await mended(read, good)).toBe(good);
+  });
+
+  test("and took a right before is heeded after the next start as well, where the copy could not be written any more", async () => {
+    await start(copies);
+    expect(await read()).toBe(good);
+    await agent?.stop();
+    const log = createLogKeeper();
+    await start(copies, log);
+    // In the way of the new file, as a full disk is.
+    const obstacle = join(house.folder, "data/copies/billing.copy.new");
+    mkdirSync(obstacle);
+    await house.primary.house.load(permit(true), "update");
+    expect(await read()).toStartWith("404|");
+    while (!log.lines.some(({ event }) => event === "copy_not_written")) await Bun.sleep(10);
+    isCut = true;
+    await agent?.stop();
+    await start(copies);
+    expect(await read()).toBe(noLine);
+    rmdirSync(obstacle);
     await house.primary.house.load(permit(false), "update");
     isCut = false;
     expect(await mended(read, good)).toBe(good);
