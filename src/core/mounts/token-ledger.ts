@@ -53,6 +53,9 @@ interface Entry {
 const sweptAtOnce = 1000;
 const removedAtOnce = 500;
 
+/** As long as the answer to a request usually takes, at the most. */
+const requestMs = 2000;
+
 /** `takes`: whether a record that was kept in the same place is somebody else's, who then has it. */
 export async function createTokenLedger(
   store: TokenStore,
@@ -163,7 +166,9 @@ export async function createTokenLedger(
 
     leftMs({ digest, expiresAt }, now) {
       const endsMs = byDigest.get(digest)?.endsMs ?? Number.POSITIVE_INFINITY;
-      return Math.max(0, Math.min(expiresAt - now, endsMs - clock.monotonicMs()));
+      const [byWall, byMonotonic] = [expiresAt - now, endsMs - clock.monotonicMs()];
+      // `now` is when the request came. What has passed since is no difference of the clocks: a token that was just made lives as long as it was asked to.
+      return Math.max(0, byWall - byMonotonic < requestMs ? byWall : byMonotonic);
     },
 
     ageMs({ digest, createdAt }, now) {

@@ -181,6 +181,21 @@ describe("the last use of a token", () => {
   });
 });
 
+test("a token that was just made is told to live as long as it was asked to, however long its making took; and ends on time", async () => {
+  const clock = createTestClock();
+  const ledger = await ledgerOver(createMemoryTokens(), clock);
+  const arrived = clock.now();
+  clock.advance(40);
+  const made = token("a");
+  await ledger.put(made);
+  clock.advance(5);
+  expect(ledger.leftMs(made, arrived)).toBe(60_000);
+  clock.advance(59_954);
+  expect(ledger.live(made.digest, clock.now())).toBeDefined();
+  clock.advance(1);
+  expect(ledger.live(made.digest, clock.now())).toBeUndefined();
+});
+
 const year = 365 * 86_400_000;
 
 describe("a wall clock that is set wrong", () => {
