@@ -14,6 +14,8 @@ import type { Clock, Keyring, Logger, PrivateFiles, SealContext } from "../model
 import { SecretBytes } from "../model/secret-bytes";
 import type { CacheState } from "./secret-cache";
 
+export type { CacheState } from "./secret-cache";
+
 export interface LocalCopy {
   load(): CacheState | undefined;
   save(state: CacheState): void;

@@ -5,7 +5,7 @@
  * A refusal is the server's last word: what it refuses leaves the copy, and all of it when it refuses the login.
  */
 
-import type { LocalCopy } from "../agent/local-copy";
+import type { CacheState, LocalCopy } from "../agent/local-copy";
 import { printDuration } from "../config/duration";
 import { type Failure, failureOf, PosternError } from "../model/failures";
 import type { ResourceId } from "../model/ids";
@@ -44,12 +44,12 @@ export async function readSecrets(ids: readonly ResourceId[], options: ReadOptio
   try {
     const readings = await readLive(ids, options);
     noticeCopies(readings, options);
-    if (offline !== undefined) keep(readings, offline.copy);
+    if (offline !== undefined) put(offline.copy, keptOf(readings, offline.copy), options);
     return readings;
   } catch (error) {
     if (offline === undefined) throw error;
     const { code } = failureOf(error);
-    if (code === "unauthenticated") offline.copy.save({ isRefused: true, kept: [] });
+    if (code === "unauthenticated") put(offline.copy, { isRefused: true, kept: [] }, options);
     if (code !== "upstream_unavailable") throw error;
     return readCopy(ids, options, offline, error);
   }
@@ -79,11 +79,22 @@ async function readOne(login: LoggedIn, id: ResourceId, version: number | undefi
 }
 
 /** What was read replaces what was kept of it; what was refused is dropped. */
-function keep(readings: Readings, copy: LocalCopy): void {
+function keptOf(readings: Readings, copy: LocalCopy): CacheState {
   const before = copy.load()?.kept.filter(({ id }) => !readings.has(id)) ?? [];
   // What an agent gave out of its own copy is no younger for having come through here.
   const fresh = [...readings].flatMap(([id, reading]) => ("value" in reading ? [{ id, value: reading.value, ageMs: reading.ageMs }] : []));
-  copy.save({ isRefused: false, kept: [...before, ...fresh] });
+  return { isRefused: false, kept: [...before, ...fresh] };
+}
+
+/** Better no copy than an old one, which may give out later what the server has refused by now. What was read serves all the same. */
+function put(copy: LocalCopy, state: CacheState, { notice }: ReadOptions): void {
+  try {
+    copy.save(state);
+  } catch (error) {
+    const { code } = failureOf(error);
+    copy.discard();
+    notice(`the sealed copy could not be written (${code}), and was thrown away`);
+  }
 }
 
 function readCopy(ids: readonly ResourceId[], { login, notice }: ReadOptions, { copy, maxAgeMs }: OfflineChoice, cause: unknown): Readings {

@@ -1,6 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { CliWorld } from "../../../src/cli/world";
+import { PosternError } from "../../../src/model/failures";
 import { parseId } from "../../../src/model/ids";
 import { SecretBytes } from "../../../src/model/secret-bytes";
 import { createClientBench } from "../../support/client-bench";
@@ -21,6 +23,11 @@ const get = (words: string) => bench.run(`get ${words}`);
 const offline = "--offline --max-age 1h apps/billing/password";
 const copies = (): string => join(bench.state, "postern", "offline");
 const copyFile = (): string => join(copies(), readdirSync(copies()).find((name) => name.endsWith(".copy")) ?? "");
+
+function mustHave<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("the bench has none");
+  return value;
+}
 
 describe("postern get", () => {
   test("prints the bytes alone, and ends the line on a terminal", async () => {
@@ -153,6 +160,35 @@ describe("without the line", () => {
       { mode: 0o600 },
     );
     expect(await get(offline)).toMatchObject({ code: 75, out: "" });
+  });
+
+  test("what the server refuses leaves the copy also where the copy cannot be written, and a value is printed all the same", async () => {
+    const { openCopy } = bench.world;
+    const full: Partial<CliWorld> = {
+      openCopy: async (...options) => ({
+        ...(await mustHave(openCopy)(...options)),
+        save: () => {
+          throw new PosternError({ code: "storage_full" });
+        },
+      }),
+    };
+    const withFullDisk = () => bench.run(`get ${offline}`, { world: full });
+    await get(offline);
+    const read = await withFullDisk();
+    expect([read.code, read.out]).toEqual([0, "the billing password"]);
+    expect(read.err).toContain("the sealed copy could not be written (storage_full), and was thrown away");
+    await get(offline);
+    await primary.house.load(
+      "- !deny\n  role: !host apps/billing\n  privileges: [ read, execute ]\n  resource: !variable apps/billing/password\n",
+      "update",
+    );
+    expect(await withFullDisk()).toMatchObject({ code: 1, out: "", err: expect.stringContaining("thrown away") });
+    bench.cut(true);
+    expect(await get(offline)).toMatchObject({ code: 75, out: "", err: expect.stringContaining("no copy") });
+    bench.cut(false);
+    await primary.house.load(
+      "- !permit\n  role: !host apps/billing\n  privileges: [ read, execute ]\n  resource: !variable apps/billing/password\n",
+    );
   });
 
   test("what the server refuses leaves the copy", async () => {
